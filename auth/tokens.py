@@ -1,0 +1,165 @@
+"""Access tokens: signed statements of who is calling (JWT, RFC 7519), checked claim by claim.
+
+Invariant: a principal comes out only when the signature, the algorithm, the audience, every claim and
+every claim's type are right at `now`. The library's own clock is switched off: `now` is an argument.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from auth.principal import TENANT_CHARACTERS_MAX, USER_CHARACTERS_MAX, Plan, Principal, Role
+
+ALGORITHM = "HS256"
+SECRET_BYTES_MIN = 32
+"""RFC 7518, section 3.2: a key at least as long as the hash."""
+ISSUED_AHEAD_SECONDS_MAX = 60
+"""How far in the future `iat` may lie, for clocks that disagree."""
+TOKEN_CHARACTERS_MAX = 4096
+CLAIMS = ("exp", "iat", "jti", "aud", "sub", "tenant", "roles", "plan")
+
+_TENANT = re.compile(rf"[A-Za-z0-9_-]{{1,{TENANT_CHARACTERS_MAX}}}\Z")
+_OPTIONS: Any = {
+    "require": list(CLAIMS),
+    "verify_exp": False,
+    "verify_iat": False,
+    "verify_nbf": False,
+    "verify_aud": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
+
+
+class TokenRefused(Exception):
+    """The token does not prove who is calling; `reason` is for logs, never for the caller."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class SecretTooWeak(ValueError):
+    """A signing secret has fewer than 32 bytes; `length` is how many it has."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(
+            f"The token secret has {length} bytes and needs at least {SECRET_BYTES_MIN}. "
+            "Make one with: openssl rand -base64 48"
+        )
+        self.length = length
+
+
+def key_id(secret: bytes) -> str:
+    """Return the `kid` of a secret: derived from it, so that rotation needs no register of names."""
+    return hashlib.sha256(b"stagedoor access token key\0" + secret).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """The secret that signs and those that still verify, by key id; and the audience of their tokens."""
+
+    signing: str
+    secrets: Mapping[str, bytes]
+    audience: str
+
+    @classmethod
+    def of(cls, secret: bytes, *, previous: tuple[bytes, ...] = (), audience: str = "stagedoor") -> "KeyRing":
+        """Sign with `secret`; go on accepting `previous` ones. Raises SecretTooWeak."""
+        for candidate in (secret, *previous):
+            if len(candidate) < SECRET_BYTES_MIN:
+                raise SecretTooWeak(len(candidate))
+        secrets = {key_id(candidate): candidate for candidate in (*previous, secret)}
+        return cls(key_id(secret), secrets, audience)
+
+    def __repr__(self) -> str:
+        return f"KeyRing(signing={self.signing!r}, keys={sorted(self.secrets)!r})"
+
+
+def issue(keys: KeyRing, principal: Principal, *, now: float) -> str:
+    """Return a signed token for `principal` that holds until its `expires_at`."""
+    claims = {
+        "exp": int(principal.expires_at),
+        "iat": int(now),
+        "jti": principal.token_id,
+        "aud": keys.audience,
+        "sub": principal.user,
+        "tenant": principal.tenant,
+        "roles": sorted(principal.roles),
+        "plan": principal.plan.value,
+    }
+    return jwt.encode(claims, keys.secrets[keys.signing], ALGORITHM, headers={"kid": keys.signing})
+
+
+def verify(keys: KeyRing, token: str, *, now: float) -> Principal:
+    """Return the principal that `token` proves at `now` (seconds since the epoch).
+
+    Raises TokenRefused whatever is wrong with it.
+    """
+    if len(token) > TOKEN_CHARACTERS_MAX:
+        raise TokenRefused("too long")
+    try:
+        kid = jwt.get_unverified_header(token).get("kid", keys.signing)
+        secret = keys.secrets.get(kid) if isinstance(kid, str) else None
+        if secret is None:
+            raise TokenRefused("unknown key")
+        claims = jwt.decode(token, secret, [ALGORITHM], options=_OPTIONS)
+    except (jwt.InvalidTokenError, UnicodeError) as error:
+        raise TokenRefused(f"{type(error).__name__}: {error}") from error
+    return _principal(claims, keys.audience, now)
+
+
+def _principal(claims: Mapping[str, Any], audience: str, now: float) -> Principal:
+    expires_at = _seconds(claims, "exp")
+    if expires_at <= now:
+        raise TokenRefused("expired")
+    if _seconds(claims, "iat") > now + ISSUED_AHEAD_SECONDS_MAX:
+        raise TokenRefused("issued in the future")
+    if "nbf" in claims and _seconds(claims, "nbf") > now:
+        raise TokenRefused("not valid yet")
+    if claims["aud"] != audience:
+        raise TokenRefused("made for another audience")
+    tenant = _text(claims, "tenant", TENANT_CHARACTERS_MAX)
+    if _TENANT.match(tenant) is None:
+        raise TokenRefused("tenant has characters other than A-Z a-z 0-9 _ -")
+    return Principal(
+        user=_text(claims, "sub", USER_CHARACTERS_MAX),
+        tenant=tenant,
+        roles=_roles(claims["roles"]),
+        plan=_plan(claims["plan"]),
+        expires_at=expires_at,
+        token_id=_text(claims, "jti", 128),
+    )
+
+
+def _seconds(claims: Mapping[str, Any], name: str) -> float:
+    value = claims[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
+        raise TokenRefused(f"{name} is not a time in seconds")
+    return float(value)
+
+
+def _text(claims: Mapping[str, Any], name: str, characters_max: int) -> str:
+    value = claims[name]
+    if not isinstance(value, str) or not 0 < len(value) <= characters_max:
+        raise TokenRefused(f"{name} is not a text of 1 to {characters_max} characters")
+    return value
+
+
+def _roles(value: Any) -> frozenset[Role]:
+    if not isinstance(value, list) or not value:
+        raise TokenRefused("roles is not a list with at least one role")
+    try:
+        return frozenset(Role(role) for role in value)
+    except (ValueError, TypeError) as error:
+        raise TokenRefused(f"roles: {error}") from error
+
+
+def _plan(value: Any) -> Plan:
+    try:
+        return Plan(value)
+    except (ValueError, TypeError) as error:
+        raise TokenRefused(f"plan: {error}") from error

@@ -1,0 +1,1 @@
+"""The only package that touches the world: sockets, clocks, tasks, processes, pages, the command line."""

@@ -1,0 +1,19 @@
+"""The clocks: the only place that reads them. Rules get what these return as an argument."""
+
+import time
+from datetime import UTC, datetime
+
+
+def wall() -> float:
+    """Return seconds since the epoch, for what leaves this process (tokens, timestamps)."""
+    return time.time()
+
+
+def steady() -> float:
+    """Return seconds of a clock that never jumps, for deadlines and rates within this process."""
+    return time.monotonic()
+
+
+def rfc3339(epoch_seconds: float) -> str:
+    """Return a time as RFC 3339 in UTC, to the second."""
+    return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

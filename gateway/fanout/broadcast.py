@@ -1,0 +1,281 @@
+"""A broadcast: one stream of audio or captions on its way to a channel's topics.
+
+Takes what the worker link reports and publishes it: interims as they come, finals once, voices with the
+final they speak. Invariant: per topic, finals are published in the order of the audio.
+"""
+
+from collections import deque
+from typing import Protocol
+
+from gateway.fanout import frames
+from gateway.fanout.channel import Channel, Track
+from gateway.metrics import SUBTITLES
+from gateway.workers.pool import Stream, WorkerPool
+from gateway.workers.relay import Gap
+from media import link
+from media.captions import Caption, Word
+from sessions import messages
+from sessions.dubbing import Dubbing
+
+LINGER_SECONDS = 30.0
+"""How long a language goes on being made after its last follower left."""
+SEGMENTS_REMEMBERED_MAX = 1000
+
+_INTERIM = SUBTITLES.labels("false")
+_FINAL = SUBTITLES.labels("true")
+
+Segment = tuple[str, int, Caption]
+"""A final caption on its way: segment id, revision, caption."""
+
+
+class Source(Protocol):
+    """The connection that brings a broadcast's audio."""
+
+    def stream_finalized(self) -> None:
+        """Everything before the oldest `finalize` not yet answered is final."""
+
+    def stream_ended(self) -> None:
+        """Everything is out."""
+
+    def stream_notice(self, message: messages.Gap | messages.Warning) -> None:
+        """Something its client should know."""
+
+    def stream_writable(self) -> None:
+        """There is room for audio again."""
+
+    def stream_failed(self, reason: str) -> None:
+        """The stream cannot go on."""
+
+
+class Broadcast:
+    """One stream of a channel. `source` is its connection, None while that is lost."""
+
+    def __init__(self, channel: Channel, stream_id: str, source_lang: str, pool: WorkerPool,
+                 now: float) -> None:  # fmt: skip
+        self.channel = channel
+        self.stream_id = stream_id
+        self.source_lang = source_lang
+        self.started_at = now
+        self.source: Source | None = None
+        self.ended = False
+        self._pool = pool
+        self._stream: Stream | None = None
+        self._revs: dict[tuple[int, str], int] = {}
+        self._texts: dict[int, str] = {}
+        self._segments: deque[str] = deque(maxlen=SEGMENTS_REMEMBERED_MAX)
+        self._text_count = 0
+        self._dubs: dict[tuple[str, Track], Dubbing[Segment, link.Voice]] = {}
+
+    # --- what the source brings -----------------------------------------------------------------------
+
+    @property
+    def received_seconds(self) -> float:
+        """Seconds of audio taken so far."""
+        return self._stream.received_seconds if self._stream else 0.0
+
+    @property
+    def processed_seconds(self) -> float:
+        """Seconds of audio heard so far."""
+        return self._stream.processed_seconds if self._stream else 0.0
+
+    @property
+    def full(self) -> bool:
+        """Whether the source should be read no further for now."""
+        return self._stream is not None and self._stream.full
+
+    def take_audio(self, pcm: bytes, now: float) -> None:
+        """Hand canonical PCM to the worker."""
+        self._worker_stream(now).receive_audio(pcm)
+
+    def take_caption(self, caption: messages.Caption, now: float) -> None:
+        """Publish a caption that came as text; a final one is translated and spoken for those who ask."""
+        segment_id = caption.segment_id or f"{self.stream_id}.t{self._text_count}"
+        words = tuple(Word(w.word, w.start, w.end, w.confidence) for w in caption.words)
+        said = Caption(caption.text, caption.start, caption.end, words, caption.text)
+        if not caption.is_final:
+            self._publish_interim(self.source_lang, segment_id, 0, said)
+            return
+        if segment_id in self._segments:
+            return
+        self._segments.append(segment_id)
+        self._text_count += 1
+        self._publish_finals(self.source_lang, ("text", segment_id), [(segment_id, 1, said)])
+        wanted = self.channel.wanted(now, LINGER_SECONDS)
+        if any(lang != self.source_lang or voices for lang, voices in wanted.items()):
+            stream = self._worker_stream(now)
+            stream.set_targets(wanted)
+            number = stream.send_text(caption.text, caption.start, caption.end)
+            self._texts[number] = segment_id
+        else:
+            self._settle(self.source_lang, ("text", segment_id))
+
+    def finalize(self) -> None:
+        """Have everything heard so far made final; the source is told."""
+        if self._stream is None:
+            self._tell_finalized()
+        else:
+            self._stream.finalize()
+
+    def end(self) -> None:
+        """Take nothing more; the source is told when everything is out."""
+        if self._stream is None:
+            self._end()
+        else:
+            self._stream.close()
+
+    def drop(self) -> None:
+        """Forget the stream at once."""
+        if self._stream is not None:
+            self._stream.drop()
+        self.ended = True
+
+    def retarget(self, now: float) -> None:
+        """Have made what the channel's followers want now."""
+        if self._stream is not None and not self.ended:
+            self._stream.set_targets(self.channel.wanted(now, LINGER_SECONDS))
+
+    def _worker_stream(self, now: float) -> Stream:
+        if self._stream is None:
+            wanted = self.channel.wanted(now, LINGER_SECONDS)
+            self._stream = self._pool.open_stream(self.source_lang, wanted, self)
+        return self._stream
+
+    # --- what the worker reports ----------------------------------------------------------------------
+
+    def writable(self) -> None:
+        """Tell the source that there is room again."""
+        if self.source is not None:
+            self.source.stream_writable()
+
+    def receive(self, event: "link.FromWorker | Gap") -> None:  # noqa: C901 - one arm per message
+        """Publish what the worker made, or tell the source."""
+        match event:
+            case link.Interim():
+                self._revs[event.utterance, event.lang] = event.rev
+                segment_id = self._segment_id(event.utterance, 0)
+                self._publish_interim(event.lang, segment_id, event.rev, event.caption)
+            case link.Final(origin="speech"):
+                self._speech_final(event)
+            case link.Final():
+                self._text_final(event)
+            case link.Voice():
+                self._voice(event)
+            case link.Committed():
+                self._settle_before(event.utterance)
+            case link.TextDone():
+                self._text_done(event.number)
+            case link.Finalized():
+                self._tell_finalized()
+            case link.Ended():
+                self._end()
+            case link.Warned():
+                self._notice(messages.Warning(code=event.code, message=event.detail))  # type: ignore[arg-type]
+            case Gap():
+                self._notice(messages.Gap(from_=event.from_seconds, to=event.to_seconds, reason=event.reason))
+            case link.Failed():
+                self.ended = True
+                if self.source is not None:
+                    self.source.stream_failed(event.reason)
+            case link.Hello() | link.Progress():
+                pass
+
+    def _speech_final(self, final: link.Final) -> None:
+        rev = self._revs.pop((final.utterance, final.lang), 0) + 1
+        segments = [
+            (self._segment_id(final.utterance, block), rev, caption)
+            for block, caption in enumerate(final.captions)
+        ]
+        self._publish_finals(final.lang, ("speech", final.utterance), segments)
+
+    def _text_final(self, final: link.Final) -> None:
+        segment_id = self._texts[final.utterance]
+        blocks = [
+            (segment_id if not block else f"{segment_id}.{block}", 1, caption)
+            for block, caption in enumerate(final.captions)
+        ]
+        self._publish_finals(final.lang, ("text", segment_id), blocks)
+
+    def _voice(self, voice: link.Voice) -> None:
+        dub = self._dubs.get((voice.lang, voice.encoding))
+        if dub is not None:
+            dub.voice(self._dub_key(voice.origin, voice.utterance), voice.block, voice, last=voice.last)
+            self._release(voice.lang, voice.encoding)
+
+    def _text_done(self, number: int) -> None:
+        segment_id = self._texts.pop(number)
+        for lang, _ in list(self._dubs):
+            self._settle(lang, ("text", segment_id))
+
+    def _end(self) -> None:
+        self.ended = True
+        for dub in self._dubs.values():
+            dub.settle_all()
+        for lang, track in list(self._dubs):
+            self._release(lang, track)
+        if self.source is not None:
+            self.source.stream_ended()
+
+    def _tell_finalized(self) -> None:
+        if self.source is not None:
+            self.source.stream_finalized()
+
+    def _notice(self, message: messages.Gap | messages.Warning) -> None:
+        if self.source is not None:
+            self.source.stream_notice(message)
+
+    # --- to the topics --------------------------------------------------------------------------------
+
+    def _segment_id(self, utterance: int, block: int) -> str:
+        return f"{self.stream_id}.{utterance}.{block}"
+
+    def _dub_key(self, origin: link.Origin, number: int) -> object:
+        if origin == "speech":
+            return "speech", number
+        return "text", self._texts[number]
+
+    def _publish_interim(self, lang: str, segment_id: str, rev: int, caption: Caption) -> None:
+        for _, topic in self.channel.tracks(lang):
+            topic.publish_interim(
+                frames.subtitle(
+                    segment_id, rev, topic.offset, caption, lang, self.source_lang, is_final=False
+                )
+            )
+            _INTERIM.inc()
+
+    def _publish_finals(self, lang: str, key: object, segments: list[Segment]) -> None:
+        self.channel.keep(lang, [caption for _, _, caption in segments])
+        for track, topic in self.channel.tracks(lang):
+            if track is None:
+                for segment in segments:
+                    topic.publish_final(lambda offset, segment=segment: self._final(segment, offset, lang))
+                    _FINAL.inc()
+            else:
+                dub = self._dubs.setdefault((lang, track), Dubbing())
+                dub.final(key, segments)
+
+    def _final(self, segment: Segment, offset: int, lang: str) -> bytes:
+        segment_id, rev, caption = segment
+        return frames.subtitle(segment_id, rev, offset, caption, lang, self.source_lang, is_final=True)
+
+    def _settle(self, lang: str, key: object) -> None:
+        for (dub_lang, track), dub in self._dubs.items():
+            if dub_lang == lang:
+                dub.settle(key)
+                self._release(lang, track)
+
+    def _settle_before(self, utterance: int) -> None:
+        for (lang, track), dub in self._dubs.items():
+            for key in dub.waiting():
+                if isinstance(key, tuple) and key[0] == "speech" and key[1] < utterance:
+                    dub.settle(key)
+            self._release(lang, track)
+
+    def _release(self, lang: str, track: Track) -> None:
+        topic = self.channel.topic(lang, track)
+        for blocks in self._dubs[lang, track].ready():
+            for segment, voice in blocks:
+                spoken = b"" if voice is None else frames.dub_audio(segment[0], voice)
+                topic.publish_final(
+                    lambda offset, segment=segment, spoken=spoken: self._final(segment, offset, lang) + spoken
+                )
+                _FINAL.inc()

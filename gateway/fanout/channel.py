@@ -1,0 +1,100 @@
+"""A channel: its topics, who publishes, what is on, and the captions so far. A personal stream is a
+channel of its own that only its session knows.
+
+Invariant: whatever language and voice somebody follows, and no other, is what the worker is asked for.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gateway.fanout.topic import Topic
+from gateway.ids import new_epoch
+from gateway.wire.frames import text_frame
+from media.captions import Caption
+from media.link import VoiceEncoding, Wanted
+from sessions import messages
+from sessions.history import HistoryLimits
+from sessions.publishing import Publishing
+
+TRANSCRIPT_CAPTIONS_MAX = 50_000
+"""Captions kept per language: some 40 hours of speech."""
+
+Track = VoiceEncoding | None
+"""What a topic carries besides captions: nothing, or voices in one encoding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Names a channel within the server."""
+
+    tenant: str
+    channel_id: str
+
+
+@dataclass(slots=True, eq=False)
+class Channel:
+    """Everything that followers of one channel share."""
+
+    key: Key
+    source_lang: str
+    history: HistoryLimits
+    loop: asyncio.AbstractEventLoop
+    personal: bool = False
+    publishing: Publishing = field(default_factory=Publishing)
+    stream_id: str = ""
+    transcript: dict[str, list[Caption]] = field(default_factory=dict)
+    topics: dict[tuple[str, Track], Topic] = field(default_factory=dict)
+    used_at: float = 0.0
+
+    def topic(self, lang: str, track: Track) -> Topic:
+        """Return the topic of a language, made at its first use."""
+        topic = self.topics.get((lang, track))
+        if topic is None:
+            topic = self.topics[lang, track] = Topic(new_epoch(), self.history, self.loop)
+        return topic
+
+    def tracks(self, lang: str) -> Iterator[tuple[Track, Topic]]:
+        """Yield the topics of a language that exist, with what each carries."""
+        for (topic_lang, track), topic in self.topics.items():
+            if topic_lang == lang:
+                yield track, topic
+
+    def followers(self) -> int:
+        """Return how many connections follow any topic."""
+        return sum(map(len, self.topics.values()))
+
+    def wanted(self, now: float, linger_seconds: float) -> Wanted:
+        """Return what the worker is to make: the source language, and what is followed or was lately."""
+        wanted: dict[str, set[VoiceEncoding]] = {self.source_lang: set()}
+        for (lang, track), topic in self.topics.items():
+            if len(topic) or now - topic.used_at < linger_seconds:
+                voices = wanted.setdefault(lang, set())
+                if track is not None:
+                    voices.add(track)
+        return {lang: tuple(sorted(voices)) for lang, voices in wanted.items()}
+
+    def start(self, stream_id: str, source_lang: str) -> None:
+        """Begin a new stream: its transcript is empty, and followers are told."""
+        self.stream_id, self.source_lang = stream_id, source_lang
+        self.transcript = {}
+        self.announce()
+
+    def announce(self) -> None:
+        """Tell every follower the state of the channel."""
+        frame = text_frame(self.state_message().encoded())
+        for topic in self.topics.values():
+            topic.announce(frame)
+
+    def state_message(self) -> messages.Channel:
+        """Return the state of the channel as its followers are told it."""
+        return messages.Channel(
+            state=self.publishing.state, source_lang=self.source_lang, stream_id=self.stream_id
+        )
+
+    def keep(self, lang: str, captions: list[Caption]) -> None:
+        """Add final captions to the transcript of a language."""
+        kept = self.transcript.setdefault(lang, [])
+        kept.extend(captions)
+        if len(kept) > TRANSCRIPT_CAPTIONS_MAX:
+            del kept[: len(kept) - TRANSCRIPT_CAPTIONS_MAX]

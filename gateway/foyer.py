@@ -1,0 +1,60 @@
+"""What the pages are told about the running gateway."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from gateway import clock
+from gateway.http.health import VERSION
+from gateway.pages import ChannelRow, EngineRow, Load, PageContext
+from gateway.settings import Settings
+from gateway.sockets.hub import Hub
+from media.engines.catalogue import Catalogue
+
+
+def page_context(settings: Settings, hub: Hub, catalogue: Catalogue) -> PageContext:
+    """Return the context of the pages of one gateway, started now."""
+    started_at = clock.steady()
+    return PageContext(
+        version=VERSION,
+        development=settings.environment == "development",
+        default_source_lang=settings.default_source_lang,
+        live_channels=lambda: live_channels(hub),
+        served_pairs=catalogue.pairs,
+        voices=_voices(catalogue),
+        engines=_engines(catalogue),
+        load=lambda: Load(
+            workers=hub.pool.workers,
+            streams=hub.pool.streams,
+            viewers=sum(channel.followers() for channel in hub.channels.values()),
+            uptime_seconds=clock.steady() - started_at,
+        ),
+    )
+
+
+def live_channels(hub: Hub) -> list[ChannelRow]:
+    """Return the channels that are on."""
+    rows = []
+    for key, broadcast in sorted(hub.broadcasts.items(), key=lambda item: item[0].channel_id):
+        viewers: Counter[str] = Counter()
+        for (lang, _), topic in broadcast.channel.topics.items():
+            viewers[lang] += len(topic)
+        rows.append(
+            ChannelRow(
+                key.channel_id, broadcast.source_lang, +viewers, hub.loop.time() - broadcast.started_at
+            )
+        )
+    return rows
+
+
+def _voices(catalogue: Catalogue) -> Callable[[], list[str]]:
+    spoken = sorted({lang for pair in catalogue.pairs() for lang in pair if catalogue.speaks(lang)})
+    return lambda: spoken
+
+
+def _engines(catalogue: Catalogue) -> Callable[[], list[EngineRow]]:
+    rows = [
+        EngineRow(row.name, row.kind, row.available, row.reason)
+        for row in catalogue.rows()
+        if row.chosen or not row.available
+    ]
+    return lambda: rows

@@ -1,0 +1,1 @@
+"""HTTP routes by area, and the one shape of their errors."""

@@ -1,0 +1,106 @@
+"""Errors of HTTP routes: one JSON shape, from one table of refusals.
+
+Invariant: whatever a client does, the answer has this shape and never status 500 for it.
+"""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from auth.crowd import TooManyAtOnce
+from auth.rate_limits import RateLimited
+from gateway import clock
+from gateway.metrics import REFUSALS
+
+log = logging.getLogger(__name__)
+
+
+class Refused(Exception):
+    """A request is refused: HTTP `status`, error `code`, a sentence a person can act on, more fields."""
+
+    def __init__(self, status: int, code: str, error: str, **fields: Any) -> None:
+        super().__init__(error)
+        self.status = status
+        self.code = code
+        self.fields = fields
+
+
+def refused_by(refusal: RateLimited | TooManyAtOnce) -> Refused:
+    """Return a limit's refusal as an HTTP one."""
+    if isinstance(refusal, RateLimited):
+        wait_seconds = refusal.retry_after_seconds
+        return Refused(429, "RATE_LIMITED", str(refusal), retry_after_seconds=wait_seconds)
+    return Refused(429, "TOO_MANY_CONNECTIONS", str(refusal), retry_after_seconds=1)
+
+
+def error_body(code: str, error: str, fields: Mapping[str, Any]) -> bytes:
+    """Return the JSON body of an error."""
+    body = {"ok": False, "code": code, "error": error, "timestamp": clock.rfc3339(clock.wall())}
+    return orjson.dumps(body | dict(fields))
+
+
+def error_headers(status: int, fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers that go with an error."""
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if "retry_after_seconds" in fields:
+        headers["Retry-After"] = str(fields["retry_after_seconds"])
+    return headers
+
+
+def respond(refusal: Refused) -> Response:
+    """Return the response of a refusal."""
+    REFUSALS.labels(refusal.code).inc()
+    body = error_body(refusal.code, str(refusal), refusal.fields)
+    return Response(body, refusal.status, error_headers(refusal.status, refusal.fields))
+
+
+async def on_refused(_request: Request, error: Exception) -> Response:
+    """Answer a `Refused`."""
+    assert isinstance(error, Refused)
+    return respond(error)
+
+
+async def on_limited(_request: Request, error: Exception) -> Response:
+    """Answer a refusal of a limit."""
+    assert isinstance(error, RateLimited | TooManyAtOnce)
+    return respond(refused_by(error))
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Answer what the router refuses: no such path, or not with this method."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return respond(Refused(404, "NOT_FOUND", f"There is nothing at {request.url.path}"))
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        response = respond(
+            Refused(405, "METHOD_NOT_ALLOWED", f"{request.method} is not possible here; use {allowed}")
+        )
+        response.headers["Allow"] = allowed
+        return response
+    code = HTTPStatus(error.status_code).name
+    return respond(Refused(error.status_code, code, error.detail))
+
+
+async def on_failure(request: Request, error: Exception) -> Response:
+    """Answer a fault of ours; the log has the details, the body none."""
+    log.error("Request failed", exc_info=error, extra={"path": request.url.path, "status_code": 500})
+    return respond(Refused(500, "INTERNAL_ERROR", "Something failed on our side; try again"))
+
+
+HANDLERS: dict[Any, Any] = {
+    Refused: on_refused,
+    RateLimited: on_limited,
+    TooManyAtOnce: on_limited,
+    HTTPException: on_http_exception,
+    Exception: on_failure,
+}
+"""For `Starlette(exception_handlers=...)`."""

@@ -1,0 +1,74 @@
+"""One process that serves: the gateway, its server, and what a person at the terminal is told."""
+
+import asyncio
+import socket
+
+import uvloop
+from rich.console import Console
+
+from auth.tokens import KeyRing
+from gateway.app import Gateway
+from gateway.server import Server
+from gateway.settings import Settings
+from gateway.wire.limits import WireLimits
+
+BACKLOG = 2048
+
+
+def run(settings: Settings, keys: KeyRing) -> None:
+    """Serve until a signal comes. Raises OSError when the address cannot be had."""
+    sock = bind(settings.host, settings.port)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings, keys, sock))
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket bound to the address. Raises OSError."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+async def serve(settings: Settings, keys: KeyRing, sock: socket.socket) -> None:
+    """Serve on a bound socket until a signal comes."""
+    gateway = Gateway(settings, keys)
+    server = Server(
+        gateway.app,
+        limits=wire_limits(settings),
+        drain=gateway.drain,
+        ready=lambda port: announce(settings, port),
+        shutdown_seconds=settings.shutdown_seconds,
+        backlog=BACKLOG,
+    )
+    await server.serve(sockets=[sock])
+
+
+def wire_limits(settings: Settings) -> WireLimits:
+    """Return the bounds of connections that the settings ask for."""
+    return WireLimits(
+        message_bytes_max=settings.message_bytes_max,
+        viewer_buffer_bytes_max=settings.viewer_buffer_bytes_max,
+        ping_interval_seconds=settings.ping_interval_seconds,
+        head_timeout_seconds=settings.header_seconds,
+        unheard_per_address_max=settings.address_unauthenticated_max,
+        unheard_max=settings.unauthenticated_max,
+    )
+
+
+def announce(settings: Settings, port: int) -> None:
+    """Tell the person at the terminal where to look."""
+    host = "localhost" if settings.host in ("127.0.0.1", "::1", "0.0.0.0", "::") else settings.host  # noqa: S104
+    url = f"http://{host}:{port}"
+    console = Console(highlight=False)
+    console.print(f"\n[bold]Stagedoor[/] is on at [bold cyan]{url}[/]")
+    if settings.environment == "development":
+        console.print(f"  Speak:  {url}/studio/main\n  Watch:  {url}/watch/main\n  Read:   {url}/docs")
+    console.print("  Ctrl-C ends it.\n")

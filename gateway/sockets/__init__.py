@@ -1,0 +1,1 @@
+"""Live sockets: the thin shells around `sessions.live`, and what they share."""

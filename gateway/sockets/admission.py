@@ -1,0 +1,136 @@
+"""From a first message to a session: who it is, whether they may, and which session goes on.
+
+Invariant: the checks come in a fixed order, cheap ones first, and one that fails has no effect but on the
+rates it counts towards.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from auth.crowd import TooManyAtOnce
+from auth.principal import Principal
+from auth.rate_limits import RateLimited
+from auth.tokens import TokenRefused, verify
+from gateway import clock
+from gateway.fanout.channel import Channel, Key
+from gateway.ids import new_id
+from gateway.metrics import AUTHENTICATIONS
+from gateway.sockets.hub import Session
+from gateway.sockets.limits import user_key
+from gateway.sockets.stage import Stage
+from sessions import endings, live, messages
+from sessions.endings import Ending
+from sessions.live import Kind
+from sessions.publishing import ChannelBusy
+
+log = logging.getLogger(__name__)
+
+
+class NotAdmitted(Exception):
+    """A first message that leads nowhere: error `code`, how the socket ends, more fields of the error."""
+
+    def __init__(self, code: str, message: str, ending: Ending, **fields: object) -> None:
+        super().__init__(message)
+        self.code = code
+        self.ending = ending
+        self.fields = fields
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A session that has begun or goes on. Its user is counted until `DoorLimits.end_session`."""
+
+    principal: Principal
+    session: Session
+    source_lang: str
+    target_lang: str
+
+
+def admit(stage: Stage, request: live.Request, first: live.Authenticate, address: str) -> Admitted:
+    """Return the session that `first` begins or resumes. Raises NotAdmitted."""
+    principal = _principal(stage, first.token, address)
+    if request.kind is Kind.PUBLISH and not principal.may_publish:
+        raise NotAdmitted("NOT_ALLOWED", "Publishing needs the role creator or admin", endings.NOT_ALLOWED)
+    _count(stage, principal)
+    try:
+        return _session(stage, request, principal, first.resume)
+    except NotAdmitted:
+        stage.door.end_session(principal)
+        raise
+
+
+def source_lang_of(request: live.Request, channel: Channel, default: str) -> str:
+    """Return the language that is spoken: the stream's if one is or was on, else the one asked for."""
+    if request.kind is not Kind.PUBLISH and channel.publishing.state != "waiting":
+        return channel.source_lang
+    return request.source_lang or default
+
+
+def _principal(stage: Stage, token: str, address: str) -> Principal:
+    try:
+        principal = verify(stage.keys, token, now=clock.wall())
+    except TokenRefused as refusal:
+        AUTHENTICATIONS.labels("refused").inc()
+        details = {"reason": refusal.reason, "status_code": 401, "address": address}
+        log.info("Authentication failed", extra=details)
+        raise NotAdmitted("INVALID_TOKEN", "Invalid or expired token", endings.NOT_AUTHENTICATED) from refusal
+    AUTHENTICATIONS.labels("accepted").inc()
+    return principal
+
+
+def _count(stage: Stage, principal: Principal) -> None:
+    try:
+        stage.door.connections.admit(user_key(principal), stage.now())
+        stage.door.begin_session(principal)
+    except RateLimited as refusal:
+        wait_seconds = refusal.retry_after_seconds
+        log.info("Rate limited", extra={"user": user_key(principal), "status_code": 429})
+        raise NotAdmitted(
+            "RATE_LIMITED", str(refusal), endings.TOO_MANY, status=429, retry_after_seconds=wait_seconds
+        ) from refusal
+    except TooManyAtOnce as refusal:
+        raise NotAdmitted(
+            "TOO_MANY_SESSIONS", str(refusal), endings.TOO_MANY, status=429, retry_after_seconds=5
+        ) from refusal
+
+
+def _session(
+    stage: Stage, request: live.Request, principal: Principal, resume: messages.Resume | None
+) -> Admitted:
+    hub = stage.hub
+    key = Key(principal.tenant, request.channel_id)
+    session = resume and hub.session_of(
+        resume.session_id, principal.user, principal.tenant, request.kind, key
+    )
+    if not session:
+        channel = hub.channel(key)
+        session = Session(
+            new_id("live"), principal.user, principal.tenant, request.kind, channel, stage.now()
+        )
+    source_lang = source_lang_of(request, session.channel, hub.settings.default_source_lang)
+    if request.kind is Kind.PUBLISH:
+        try:
+            hub.publish(session, source_lang)
+        except ChannelBusy as refusal:
+            raise NotAdmitted("CHANNEL_BUSY", str(refusal), endings.NOT_ALLOWED) from refusal
+        return Admitted(principal, session, source_lang, source_lang)
+    _check_languages(stage, request, source_lang)
+    return Admitted(principal, session, source_lang, request.target_lang)
+
+
+def _check_languages(stage: Stage, request: live.Request, source_lang: str) -> None:
+    if not stage.catalogue.serves(source_lang, request.target_lang):
+        raise NotAdmitted(
+            "LANGUAGE_NOT_SERVED",
+            stage.unserved(source_lang, request.target_lang),
+            endings.POLICY,
+            param="target_lang",
+            served=stage.served(),
+        )
+    if request.kind is Kind.DUBBING and not stage.catalogue.speaks(request.target_lang):
+        raise NotAdmitted(
+            "VOICE_NOT_SERVED",
+            f"No voice here speaks {request.target_lang}; subtitles in it are served",
+            endings.POLICY,
+            param="target_lang",
+        )

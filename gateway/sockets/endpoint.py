@@ -1,0 +1,155 @@
+"""The way to a live socket: everything that is checked before the upgrade, in HTTP's own words.
+
+Invariant: a credential in the URL is refused before anything else, because URLs end up in logs.
+"""
+
+import re
+from typing import get_args
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+from starlette.routing import WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from auth.crowd import TooManyAtOnce
+from auth.rate_limits import RateLimited
+from gateway.http.errors import Refused, refused_by, respond
+from gateway.settings import Settings
+from gateway.sockets.live import LiveSocket
+from gateway.sockets.stage import Stage
+from gateway.wire.fallback import finished, wire_of
+from media.intake import ENCODINGS, RATE_MAX, RATE_MIN
+from media.link import SAMPLE_RATE, VoiceEncoding
+from sessions.live import Kind, Request
+from sessions.messages import LANGUAGE_PATTERN
+
+CHANNEL_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+CREDENTIAL_NAMES = frozenset({"token", "access_token", "auth", "authorization", "jwt", "api_key", "apikey"})
+_LANGUAGE = re.compile(LANGUAGE_PATTERN)
+_BOOLEAN = {"1": True, "true": True, "0": False, "false": False}
+
+
+class LiveEndpoint:
+    """An ASGI application for `/ws/live/{channel_id}/<kind>`."""
+
+    def __init__(self, kind: Kind, stage: Stage, settings: Settings) -> None:
+        self._kind = kind
+        self._stage = stage
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse before the upgrade, or accept and hand the connection to a LiveSocket."""
+        connection = HTTPConnection(scope)
+        address = connection.client.host if connection.client else ""
+        try:
+            request = self._admit(connection, address)
+        except Refused as refusal:
+            await _deny(refusal, scope, receive, send)
+            return
+        except (RateLimited, TooManyAtOnce) as refusal:
+            await _deny(refused_by(refusal), scope, receive, send)
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        wire = wire_of(scope, receive, send)
+        wire.attach(LiveSocket(self._stage, request, wire))
+        await finished(wire)
+
+    def _admit(self, connection: HTTPConnection, address: str) -> Request:
+        query = connection.query_params
+        if not CREDENTIAL_NAMES.isdisjoint(name.lower() for name in query):
+            raise Refused(401, "TOKEN_IN_URL", "A URL must not carry a credential; connect without it and "
+                          'send {"type":"authenticate","token":"..."} as the first message')  # fmt: skip
+        self._stage.door.upgrades.admit(address, self._stage.hub.loop.time())
+        self._check_origin(connection)
+        request = parse_request(self._kind, connection.path_params["channel_id"], dict(query))
+        self._stage.door.arrive(address)
+        return request
+
+    def _check_origin(self, connection: HTTPConnection) -> None:
+        origin = connection.headers.get("origin")
+        if origin is None or "cookie" not in connection.headers:
+            return
+        own = urlsplit(origin).netloc == connection.headers.get("host")
+        if not own and origin not in self._settings.allowed_origins:
+            raise Refused(403, "ORIGIN_NOT_ALLOWED", f"Pages of {origin} may not connect here with a cookie; "
+                          "add the origin to ALLOWED_ORIGINS")  # fmt: skip
+
+
+def parse_request(kind: Kind, channel_id: str, query: dict[str, str]) -> Request:
+    """Return what a URL asks for. Raises Refused with the parameter to blame."""
+    if CHANNEL_PATTERN.match(channel_id) is None:
+        raise _bad("channel_id", "A channel is 1 to 64 of the characters A-Z a-z 0-9 _ -")
+    target_lang = _language(query, "target_lang")
+    if kind is not Kind.PUBLISH and not target_lang:
+        raise _bad("target_lang", "Say which language you want, as in ?target_lang=en")
+    return Request(
+        channel_id=channel_id,
+        kind=kind,
+        target_lang=target_lang,
+        source_lang=_language(query, "source_lang"),
+        encoding=_one_of(query, "encoding", ENCODINGS),
+        sample_rate=_sample_rate(query),
+        interim=_boolean(query, "interim", default=True),
+        dub_encoding=_one_of(query, "dub_encoding", get_args(VoiceEncoding)),
+        captions=_boolean(query, "captions", default=False),
+    )
+
+
+def _language(query: dict[str, str], name: str) -> str:
+    value = query.get(name, "")
+    if value and _LANGUAGE.match(value) is None:
+        raise _bad(name, f"{name} is a language tag such as en, es or pt-BR")
+    return value
+
+
+def _sample_rate(query: dict[str, str]) -> int:
+    value = query.get("sample_rate", str(SAMPLE_RATE))
+    if not (value.isascii() and value.isdigit()) or not RATE_MIN <= int(value[:9]) <= RATE_MAX:
+        raise _bad("sample_rate", f"sample_rate is a number of Hz from {RATE_MIN} to {RATE_MAX}")
+    return int(value)
+
+
+def _one_of(query: dict[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    value = query.get(name, allowed[0])
+    if value not in allowed:
+        raise _bad(name, f"{name} is one of: {', '.join(allowed)}")
+    return value
+
+
+def _boolean(query: dict[str, str], name: str, *, default: bool) -> bool:
+    value = query.get(name)
+    if value is None:
+        return default
+    if value.lower() not in _BOOLEAN:
+        raise _bad(name, f"{name} is 1 or 0")
+    return _BOOLEAN[value.lower()]
+
+
+def _bad(param: str, error: str) -> Refused:
+    return Refused(422, "INVALID", error, param=param)
+
+
+async def _deny(refusal: Refused, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer the upgrade with an HTTP error where the server can (ASGI's denial response), else close."""
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1008, "reason": refusal.code})
+        return
+    response = respond(refusal)
+    await receive()
+    await send(
+        {
+            "type": "websocket.http.response.start",
+            "status": response.status_code,
+            "headers": response.raw_headers,
+        }
+    )
+    await send({"type": "websocket.http.response.body", "body": response.body})
+
+
+def routes(stage: Stage, settings: Settings) -> list[WebSocketRoute]:
+    """Return the three live paths."""
+    return [
+        WebSocketRoute(f"/ws/live/{{channel_id}}/{kind}", LiveEndpoint(kind, stage, settings), name=kind)
+        for kind in Kind
+    ]

@@ -1,0 +1,186 @@
+"""The hub: every channel and every live session of this process, and what becomes of them with time.
+
+Invariant: a session is found by its id only by the user it belongs to, and only within its grace time.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gateway.fanout.broadcast import Broadcast
+from gateway.fanout.channel import Channel, Key
+from gateway.ids import new_id
+from gateway.metrics import CHANNELS
+from gateway.settings import Settings
+from gateway.workers.pool import WorkerPool
+from sessions import publishing
+from sessions.history import HistoryLimits
+from sessions.live import Kind
+
+if TYPE_CHECKING:
+    from gateway.sockets.live import LiveSocket
+
+SWEEP_SECONDS = 5.0
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """A live session, which outlasts its connection by the grace time. `own` is the broadcast that it
+    brings itself: a publisher's, or a personal stream's."""
+
+    session_id: str
+    user: str
+    tenant: str
+    kind: Kind
+    channel: Channel
+    started_at: float
+    socket: "LiveSocket | None" = None
+    lost_at: float = 0.0
+    own: Broadcast | None = None
+    payload_bytes: int = 0
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class Hub:
+    """Channels by key, broadcasts by channel, sessions by id."""
+
+    settings: Settings
+    pool: WorkerPool
+    loop: asyncio.AbstractEventLoop
+    channels: dict[Key, Channel] = field(default_factory=dict)
+    broadcasts: dict[Key, Broadcast] = field(default_factory=dict)
+    sessions: dict[str, Session] = field(default_factory=dict)
+
+    def channel(self, key: Key) -> Channel:
+        """Return a channel, made at its first use."""
+        channel = self.channels.get(key)
+        if channel is None:
+            channel = self.channels[key] = self._new_channel(key, personal=False)
+        channel.used_at = self.loop.time()
+        return channel
+
+    def personal_channel(self, key: Key) -> Channel:
+        """Return a channel that only its session knows."""
+        return self._new_channel(key, personal=True)
+
+    def session_of(self, session_id: str, user: str, tenant: str, kind: Kind, key: Key) -> Session | None:
+        """Return a session that may be resumed: this user's, of this kind and channel."""
+        session = self.sessions.get(session_id)
+        if session is None or session.ended:
+            return None
+        if (session.user, session.tenant, session.kind, session.channel.key) != (user, tenant, kind, key):
+            return None
+        return session
+
+    def publish(self, session: Session, source_lang: str) -> None:
+        """Let a session's user bring the channel's stream: a new one, or the one it had.
+
+        Raises ChannelBusy. A connection that held it is told that it was superseded.
+        """
+        channel = session.channel
+        channel.publishing, claimed = publishing.claim(
+            channel.publishing, session.user, session.session_id, self.loop.time()
+        )
+        old = self.broadcasts.get(channel.key)
+        if old is not None and not claimed.new_stream and not old.ended and old.source_lang == source_lang:
+            session.own = old
+            self._supersede(claimed.superseded, session)
+            channel.announce()
+            return
+        self._supersede(claimed.superseded, session)
+        if old is not None and not old.ended:
+            old.source = None
+            old.end()
+        session.own = self.broadcasts[channel.key] = self._new_broadcast(channel, source_lang)
+        channel.start(session.own.stream_id, source_lang)
+        for follower in list(self.sessions.values()):
+            if (
+                follower.channel is channel
+                and follower.socket is not None
+                and follower.kind is not Kind.PUBLISH
+            ):
+                follower.socket.source_known(source_lang)
+        CHANNELS.set(len(self.broadcasts))
+
+    def start_personal(self, session: Session, source_lang: str) -> Broadcast:
+        """Give a session a stream, and a channel, of its own."""
+        channel = self.personal_channel(session.channel.key)
+        channel.publishing = publishing.Publishing("live", session.user, session.session_id)
+        session.channel = channel
+        session.own = self._new_broadcast(channel, source_lang)
+        channel.stream_id, channel.source_lang = session.own.stream_id, source_lang
+        return session.own
+
+    def retarget(self, channel: Channel) -> None:
+        """Have a channel's broadcast make what its followers want now."""
+        broadcast = self.broadcasts.get(channel.key)
+        if broadcast is not None and broadcast.channel is channel:
+            broadcast.retarget(self.loop.time())
+
+    def lost(self, session: Session) -> None:
+        """A session's connection broke: keep it for the grace time, and finish what was heard."""
+        now = self.loop.time()
+        session.socket, session.lost_at = None, now
+        channel = session.channel
+        channel.used_at = now
+        if session.own is None:
+            return
+        session.own.source = None
+        if not session.own.ended:
+            session.own.finalize()
+        if session.kind is Kind.PUBLISH:
+            before = channel.publishing
+            channel.publishing = publishing.lost(
+                before, session.session_id, self.settings.resume_grace_seconds, now
+            )
+            if channel.publishing is not before:
+                channel.announce()
+
+    def end(self, session: Session) -> None:
+        """A session is over for good."""
+        if session.ended:
+            return
+        session.ended = True
+        self.sessions.pop(session.session_id, None)
+        channel = session.channel
+        channel.used_at = self.loop.time()
+        if session.own is None:
+            return
+        if session.kind is Kind.PUBLISH:
+            if channel.publishing.session_id != session.session_id:
+                return
+            channel.publishing = publishing.ended(channel.publishing, session.session_id)
+            channel.announce()
+            self.broadcasts.pop(channel.key, None)
+            CHANNELS.set(len(self.broadcasts))
+        if not session.own.ended:
+            session.own.source = None
+            session.own.end()
+
+    def sweep(self) -> None:
+        """End sessions whose grace is over, and forget channels that nobody has used for long."""
+        now = self.loop.time()
+        for session in list(self.sessions.values()):
+            if session.socket is None and now - session.lost_at >= self.settings.resume_grace_seconds:
+                self.end(session)
+        for key, channel in list(self.channels.items()):
+            if key in self.broadcasts:
+                self.retarget(channel)
+            elif not channel.followers() and now - channel.used_at >= self.settings.channel_idle_seconds:
+                del self.channels[key]
+
+    def _supersede(self, session_id: str | None, successor: Session) -> None:
+        old = self.sessions.get(session_id or "")
+        if old is not None and old is not successor:
+            self.sessions.pop(old.session_id)
+            old.ended = True
+            if old.socket is not None:
+                old.socket.supersede()
+
+    def _new_channel(self, key: Key, *, personal: bool) -> Channel:
+        limits = HistoryLimits(self.settings.history_finals_max, self.settings.history_bytes_max)
+        return Channel(key, self.settings.default_source_lang, limits, self.loop, personal)
+
+    def _new_broadcast(self, channel: Channel, source_lang: str) -> Broadcast:
+        return Broadcast(channel, new_id("s")[:10], source_lang, self.pool, self.loop.time())

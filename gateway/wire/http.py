@@ -1,0 +1,156 @@
+"""HTTP as uvicorn speaks it, with what stock uvicorn lacks: a deadline and a size for headers, and a door.
+
+However slowly or endlessly headers come, a connection without a complete request costs `head_bytes_max` (and one
+read) and `head_timeout_seconds` at most, and the door bounds how many there are.
+"""
+
+import asyncio
+from typing import Any
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from gateway.wire import answers
+from gateway.wire.handshake import Request
+from gateway.wire.house import House
+from gateway.wire.protocol import WireProtocol
+
+
+class RequestRefused(Exception):
+    """Stops the parser: the answer is written already."""
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's `http=` class (with `house=` given by functools.partial); upgrades go to `WireProtocol`."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        house: House,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.house = house
+        self.due_tick = 0
+        self._in_head = True
+        self._head_bytes = 0
+        self._upgrading = False
+        self._refused = False
+        self._unheard = False
+        self._address = ""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Let the peer in, or answer 429; its first request has `head_timeout_seconds` from now."""
+        super().connection_made(transport)
+        address = self.client[0] if self.client else ""
+        retry_after_seconds = self.house.door.opened(address)
+        if retry_after_seconds is not None:
+            self._refuse(answers.too_many(retry_after_seconds, self.house.wall()))
+            return
+        self._address = address
+        self._unheard = True
+        self.house.set_deadline(self, self.house.limits.head_timeout_seconds)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, counting what belongs to unfinished headers."""
+        if self._refused:
+            return
+        self._unset_keepalive_if_required()
+        in_head = self._in_head
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._upgrading:
+                self._upgrade(data[upgrade.args[0] :])
+            else:
+                self._unsupported_upgrade_warning()
+            return
+        except httptools.HttpParserError:
+            if not self._refused:
+                self._refuse_request(400, "BAD_REQUEST", "This is not an HTTP request.")
+            return
+        if in_head and self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self.house.limits.head_bytes_max:
+                self._refuse_too_large()
+
+    def on_message_begin(self) -> None:
+        """A request starts: its headers have their deadline."""
+        super().on_message_begin()
+        self._in_head = True
+        self._head_bytes = 0
+        if not self.due_tick:
+            self.house.set_deadline(self, self.house.limits.head_timeout_seconds)
+
+    def on_headers_complete(self) -> None:
+        """The headers are there, in time; they may still be too many."""
+        self._in_head = False
+        self.house.clear_deadline(self)
+        if self._unheard:
+            self._unheard = False
+            self.house.door.heard(self._address)
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self.house.limits.head_bytes_max:
+            self._refuse_too_large()
+            raise RequestRefused
+        self._upgrading = self.parser.should_upgrade() and self._get_upgrade() == b"websocket"
+        if self._upgrading and self.cycle is not None and not self.cycle.response_complete:
+            self._refuse_request(400, "BAD_REQUEST", "Await the response before asking for an upgrade.")
+            raise RequestRefused
+        super().on_headers_complete()
+
+    def _should_upgrade(self) -> bool:
+        return self._upgrading
+
+    def _upgrade(self, early: bytes) -> None:
+        """Hand the transport over to a `WireProtocol` and let go of everything this request held."""
+        version = self.parser.get_http_version()
+        request = Request(self.scope["method"], self.url, version, self.headers)
+        self.connections.discard(self)
+        transport, address, self._address = self.transport, self._address, ""
+        wire = WireProtocol(self.config, self.server_state, self.app_state, house=self.house)
+        wire.connection_made(transport)
+        transport.set_protocol(wire)
+        for held in ("parser", "scope", "headers", "flow", "cycle", "transport"):
+            setattr(self, held, None)
+        wire.begin(request, early, address)
+
+    def _refuse_too_large(self) -> None:
+        size = self.house.limits.head_bytes_max
+        self._refuse_request(431, "HEADERS_TOO_LARGE", f"A request's headers may have {size} bytes.")
+
+    def _refuse_request(self, status: int, code: str, message: str) -> None:
+        self._refuse(answers.error(status, code, message, self.house.wall()))
+
+    def _refuse(self, response: bytes) -> None:
+        """Answer and end, but read (and forget) for a moment: a reset would take the answer away."""
+        self._refused = True
+        self.transport.write(response)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.house.set_deadline(self, self.house.limits.linger_seconds)
+        else:
+            self.transport.close()
+
+    def expire(self, now: float) -> None:
+        """The headers, or the peer's end after a refusal, took too long."""
+        if self.transport.is_closing():
+            return
+        if self._in_head and not self._refused and self._head_bytes:
+            self._refuse_request(408, "REQUEST_TIMEOUT", "The request's headers took too long.")
+        else:
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone: forget its deadline and tell the door."""
+        super().connection_lost(exc)
+        self.house.clear_deadline(self)
+        if self._address:
+            if self._unheard:
+                self.house.door.heard(self._address)
+            self.house.door.closed(self._address)

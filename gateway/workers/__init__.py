@@ -1,0 +1,1 @@
+"""Media workers as the gateway sees them: processes that take streams, and streams that outlive processes."""

@@ -1,0 +1,392 @@
+"""A gateway that does what a test says: the socket protocol without recognition, to drive the pages against.
+
+`python -m tests.pages.speaker` serves it with a speaker, to look at the pages by hand.
+"""
+
+import asyncio
+import base64
+import json
+import math
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from gateway.pages import ChannelRow, EngineRow, Load, PageContext, page_routes
+
+PAIRS = [("en", "en"), ("en", "es"), ("en", "he"), ("es", "en"), ("es", "es")]
+VOICES = ["en", "es"]
+SERVED = [{"source_lang": source, "target_lang": target} for source, target in PAIRS]
+FAR_FUTURE = 4102444800
+Message = dict[str, Any]
+
+
+def token(
+    user: str, role: str = "fan", exp: int = FAR_FUTURE, tenant: str = "default", plan: str = "pro"
+) -> str:
+    """A token that looks like ours; this stage knows a person by it and checks no signature."""
+    claims = {"sub": user, "roles": [role], "plan": plan, "tenant": tenant, "exp": exp}
+    part = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"eyJhbGciOiJIUzI1NiJ9.{part}.c2lnbmF0dXJl"
+
+
+def claims_of(text: str) -> Message | None:
+    try:
+        part = text.split(".")[1]
+        claims: Message = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (IndexError, ValueError):
+        return None
+    return claims
+
+
+def tone(seconds: float, hertz: float, rate: int = 24_000) -> bytes:
+    """A sine wave as s16le PCM."""
+    samples = (round(6000 * math.sin(2 * math.pi * hertz * n / rate)) for n in range(int(seconds * rate)))
+    return b"".join(struct.pack("<h", sample) for sample in samples)
+
+
+@dataclass(eq=False)
+class Peer:
+    """One accepted connection."""
+
+    socket: WebSocket
+    kind: str
+    query: dict[str, str]
+    lang: str = ""
+    claims: Message = field(default_factory=dict)
+    resume: Message | None = None
+    messages: list[Message] = field(default_factory=list)
+    audio: bytearray = field(default_factory=bytearray)
+
+    async def say(self, message: Message) -> None:
+        await self.socket.send_text(json.dumps(message))
+
+
+@dataclass
+class Channel:
+    """One channel; what it says is what a test tells it to say."""
+
+    name: str
+    state: str = "waiting"
+    source: str = "en"
+    epoch: str = "e1"
+    peers: list[Peer] = field(default_factory=list)
+    finals: dict[str, list[Message]] = field(default_factory=dict)
+    audio: bytearray = field(default_factory=bytearray)
+    taken_bytes: int = 0
+    refuse: list[Message] = field(default_factory=list)
+    closings: list[tuple[int, Message | None]] = field(default_factory=list)
+    acknowledging: bool = True
+    keep_replay: bool = True
+    came: list[Peer] = field(default_factory=list)
+
+    def viewers(self, kind: str = "subtitles") -> list[Peer]:
+        return [peer for peer in self.peers if peer.kind == kind]
+
+    async def to(self, peers: list[Peer], message: Message) -> None:
+        for peer in list(peers):
+            await peer.say(message)
+
+    async def start(self, source: str = "en") -> None:
+        self.state, self.source = "live", source
+        await self._state()
+
+    async def finish(self) -> None:
+        self.state = "ended"
+        await self._state()
+
+    async def _state(self) -> None:
+        message = {"type": "channel", "state": self.state, "source_lang": self.source, "stream_id": "s1"}
+        await self.to(self.viewers() + self.viewers("dubbing"), message)
+
+    async def subtitle(self, text: str, *, segment: str, final: bool, **more: Any) -> Message:
+        """Say a subtitle to everyone who reads `lang` (default: the source language); a final one is kept."""
+        lang = more.pop("lang", self.source)
+        kept = self.finals.setdefault(lang, [])
+        message = {
+            "type": "subtitle", "segment_id": segment, "rev": 0, "is_final": final,
+            "text": text, "lang": lang, "source_text": text, "source_lang": self.source,
+            "start": 0.0, "end": 1.0, "words": [],
+        } | more  # fmt: skip
+        message["offset"] = len(kept) + 1 if final else len(kept)
+        if final:
+            kept.append(message)
+        readers = [peer for peer in self.peers if peer.lang == lang and peer.kind != "dubbing"]
+        await self.to(readers, message)
+        return message
+
+    async def final(self, text: str, segment: str, **more: Any) -> Message:
+        return await self.subtitle(text, segment=segment, final=True, **more)
+
+    async def interim(self, text: str, segment: str, rev: int, **more: Any) -> Message:
+        return await self.subtitle(text, segment=segment, final=False, rev=rev, **more)
+
+    async def dub(self, segment: str, seconds: float = 0.3, hertz: float = 440.0, lang: str = "en") -> None:
+        header = {
+            "type": "dub_audio", "segment_id": segment, "lang": lang, "start": 0.0, "duration": seconds,
+            "sample_rate": 24_000, "encoding": "pcm_s16le", "last": True,
+        }  # fmt: skip
+        for peer in self.viewers("dubbing"):
+            if peer.lang == lang:
+                await peer.say(header)
+                await peer.socket.send_bytes(tone(seconds, hertz))
+
+    async def drop(self, code: int = 1012, error: Message | None = None) -> None:
+        """Close everybody with `code`, after `error` if given."""
+        for peer in list(self.peers):
+            if error:
+                await peer.say({"type": "error", **error})
+            await peer.socket.close(code)
+
+
+class Stage:
+    """The application and everything that happened to it."""
+
+    def __init__(self, *, development: bool = True) -> None:
+        self.channels: dict[str, Channel] = {}
+        self.development = development
+        self.signed_in: list[Message] = []
+        self.address = ""
+        context = PageContext(
+            version="0.1.0",
+            development=development,
+            default_source_lang="en",
+            live_channels=self.rows,
+            served_pairs=lambda: PAIRS,
+            voices=lambda: VOICES,
+            engines=lambda: [
+                EngineRow("pocketsphinx", "recognizer", available=True),
+                EngineRow("apertium", "translator", available=True),
+                EngineRow("espeak-ng", "synthesizer", available=True),
+                EngineRow(
+                    "flite", "synthesizer", available=False, reason="Not installed: apt-get install flite"
+                ),
+            ],
+            load=lambda: Load(
+                workers=2, streams=len(self.rows()), viewers=self.watching(), uptime_seconds=4210.0
+            ),
+        )
+        self.app = Starlette(
+            routes=[
+                *page_routes(context),
+                Route("/api/dev/token", self.dev_token, methods=["POST"]),
+                Route("/api/v1/live/channels", self.list_channels),
+                Route("/api/v1/live/{channel}/transcript.{kind}", self.transcript),
+                WebSocketRoute("/ws/live/{channel}/{kind}", self.live),
+            ]
+        )
+
+    def channel(self, name: str) -> Channel:
+        return self.channels.setdefault(name, Channel(name))
+
+    def rows(self) -> list[ChannelRow]:
+        live = [channel for channel in self.channels.values() if channel.state == "live"]
+        return [ChannelRow(channel.name, channel.source, _count(channel), 754.0) for channel in live]
+
+    def watching(self) -> int:
+        return sum(len(channel.viewers()) for channel in self.channels.values())
+
+    async def dev_token(self, request: Request) -> Response:
+        who = await request.json()
+        self.signed_in.append(who)
+        if not self.development:
+            return JSONResponse({"ok": False, "code": "NOT_FOUND", "error": "No such page."}, status_code=404)
+        made = token(who["user"], who["role"], tenant=who["tenant"], plan=who["plan"])
+        return JSONResponse({"token": made, "expires_at": "2100-01-01T00:00:00Z"})
+
+    async def list_channels(self, request: Request) -> Response:
+        if not request.headers.get("authorization", "").startswith("Bearer "):
+            return JSONResponse(
+                {"ok": False, "code": "UNAUTHENTICATED", "error": "Sign in."}, status_code=401
+            )
+        rows = [
+            {
+                "channel_id": row.channel_id, "state": "live", "source_lang": row.source_lang,
+                "viewers": sum(row.viewers.values()), "languages": sorted(row.viewers),
+            }
+            for row in self.rows()
+        ]  # fmt: skip
+        return JSONResponse({"channels": rows})
+
+    async def transcript(self, request: Request) -> Response:
+        if not request.headers.get("authorization", "").startswith("Bearer "):
+            return JSONResponse(
+                {"ok": False, "code": "UNAUTHENTICATED", "error": "Sign in."}, status_code=401
+            )
+        lang = request.query_params.get("lang", "en")
+        finals = self.channel(request.path_params["channel"]).finals.get(lang, [])
+        if request.path_params["kind"] == "json":
+            keys = ("start", "end", "text")
+            return JSONResponse(
+                {"lang": lang, "captions": [{key: final[key] for key in keys} for final in finals]}
+            )
+        if not finals:
+            return JSONResponse({"ok": False, "code": "NOT_FOUND", "error": "No such page."}, status_code=404)
+        return PlainTextResponse("WEBVTT\n\n" + "\n\n".join(final["text"] for final in finals))
+
+    async def live(self, socket: WebSocket) -> None:
+        await socket.accept()
+        channel = self.channel(socket.path_params["channel"])
+        peer = Peer(socket, socket.path_params["kind"], dict(socket.query_params))
+        channel.came.append(peer)
+        try:
+            if await self._greet(channel, peer):
+                channel.peers.append(peer)
+                await self._listen(channel, peer)
+        except (
+            WebSocketDisconnect,
+            RuntimeError,
+        ):  # RuntimeError: starlette's word for a send after the close
+            pass
+        finally:
+            if peer in channel.peers:
+                channel.peers.remove(peer)
+
+    async def _greet(self, channel: Channel, peer: Peer) -> bool:
+        first = json.loads(await peer.socket.receive_text())
+        assert first["type"] == "authenticate", first
+        claims = claims_of(first["token"])
+        peer.resume = first.get("resume")
+        if channel.closings:
+            code, error = channel.closings.pop(0)
+            if error:
+                await peer.say({"type": "error", **error})
+            await peer.socket.close(code)
+            return False
+        if claims is None or claims["sub"] == "expired":
+            message = {"code": "INVALID_TOKEN", "message": "Invalid or expired token", "recoverable": False}
+            await peer.say({"type": "error", **message})
+            await peer.socket.close(4001)
+            return False
+        peer.claims = claims
+        if peer.kind == "publish" and claims["roles"][0] not in {"creator", "admin"}:
+            message = {
+                "code": "NOT_ALLOWED",
+                "message": "Publishing needs the role creator.",
+                "recoverable": False,
+            }
+            await peer.say({"type": "error", **message})
+            await peer.socket.close(4003)
+            return False
+        await self._connected(channel, peer)
+        return True
+
+    async def _connected(self, channel: Channel, peer: Peer) -> None:
+        publisher = peer.kind == "publish"
+        if publisher:
+            channel.source, channel.state = peer.query["source_lang"], "live"
+        peer.lang = channel.source if publisher else peer.query["target_lang"]
+        kept = channel.finals.setdefault(peer.lang, [])
+        resume = peer.resume or {}
+        resumed = bool(resume) and resume["epoch"] == channel.epoch and channel.keep_replay
+        if publisher and not resumed:
+            channel.taken_bytes = 0
+        message = {
+            "type": "connected", "session_id": resume.get("session_id", f"s{len(channel.came)}"),
+            "channel_id": channel.name, "source_lang": channel.source, "target_lang": peer.lang,
+            "expires_at": "2100-01-01T00:00:00Z", "quota": {}, "epoch": channel.epoch, "offset": len(kept),
+            "state": channel.state, "resumed": resumed,
+        }  # fmt: skip
+        if publisher:
+            message["audio"] = {"bytes": channel.taken_bytes, "seconds": channel.taken_bytes / 32_000}
+        await peer.say(message)
+        if resumed:
+            # One more than was missed: a page must survive a server that repeats itself.
+            for final in kept[max(0, resume["offset"] - 1) :]:
+                await peer.say(final)
+        elif resume:
+            await peer.say({"type": "resync", "reason": "epoch", "epoch": channel.epoch, "offset": len(kept)})
+
+    async def _listen(self, channel: Channel, peer: Peer) -> None:
+        while True:
+            event = await peer.socket.receive()
+            if event["type"] == "websocket.disconnect":
+                return
+            if event.get("bytes") is not None:
+                await self._audio(channel, peer, event["bytes"])
+                continue
+            message = json.loads(event["text"])
+            peer.messages.append(message)
+            if message["type"] == "ping":
+                await peer.say({"type": "pong"})
+            elif message["type"] == "set_target":
+                await self._set_target(channel, peer, message["target_lang"])
+            elif message["type"] == "end":
+                seconds = channel.taken_bytes / 32_000
+                await peer.say({"type": "ended", "audio_seconds": seconds, "billed_seconds": seconds})
+                await channel.finish()
+                await peer.socket.close(1000)
+                return
+
+    async def _audio(self, channel: Channel, peer: Peer, data: bytes) -> None:
+        peer.audio += data
+        if peer.query.get("encoding") == "pcm_s16le":
+            channel.audio += data
+            channel.taken_bytes += len(data)
+        else:
+            channel.taken_bytes += 3200  # a piece of a container is about 100 ms
+        if channel.acknowledging:
+            seconds = channel.taken_bytes / 32_000
+            await peer.say({"type": "audio_ack", "bytes": channel.taken_bytes, "seconds": seconds})
+
+    async def _set_target(self, channel: Channel, peer: Peer, lang: str) -> None:
+        if (channel.source, lang) not in PAIRS:
+            message = {
+                "code": "UNSUPPORTED_PAIR",
+                "message": "Not served.",
+                "recoverable": True,
+                "served": SERVED,
+            }
+            await peer.say({"type": "error", **message})
+            return
+        peer.lang = lang
+        offset = len(channel.finals.get(lang, []))
+        await peer.say({"type": "target", "target_lang": lang, "epoch": channel.epoch, "offset": offset})
+
+
+def _count(channel: Channel) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for peer in channel.viewers():
+        counts[peer.lang] = counts.get(peer.lang, 0) + 1
+    return counts
+
+
+class _Server(uvicorn.Server):
+    """Leaves the process's signals alone: it runs inside the tests' own event loop."""
+
+    def capture_signals(self) -> Any:
+        return _nothing()
+
+
+class _nothing:  # noqa: N801 - a context manager used like a function
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_error: object) -> None: ...
+
+
+@asynccontextmanager
+async def open_stage(stage: Stage, port: int = 0) -> AsyncIterator[Stage]:
+    """Serve `stage` on a free port of loopback while inside."""
+    config = uvicorn.Config(
+        stage.app, "127.0.0.1", port, log_level="warning", ws="websockets-sansio", lifespan="off"
+    )
+    server = _Server(config)
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(server.serve())
+        while not server.started:  # noqa: ASYNC110 - uvicorn tells it in no other way
+            await asyncio.sleep(0.01)
+        stage.address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        try:
+            yield stage
+        finally:
+            server.should_exit = True
+            server.force_exit = True
+            await serving

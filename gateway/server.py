@@ -1,7 +1,7 @@
 """The process's server: uvicorn with our wire, and an end that keeps its deadline whatever the viewers do.
 
-On SIGTERM or SIGINT: no new connections, the application's drain, WebSockets told 1012 one after the other with
-jitter, the rest aborted, all within `shutdown_seconds`, exit status 0. A second signal ends at once.
+On SIGTERM or SIGINT: no new connections, the application's drain, WebSockets told 1012 one after the other in
+random order, the rest aborted, all within `shutdown_seconds`, exit status 0. A second signal ends at once.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any, Final
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.wire.house import House
 from gateway.wire.http import HttpProtocol
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 SPREAD_SHARE: Final = 0.3
-"""Of the shutdown time: over this the 1012s are spread, so that viewers do not all reconnect in one instant."""
+"""Of the shutdown time: over this the 1012s are spread, so that viewers do not all reconnect at once."""
 DRAIN_SHARE: Final = 0.3
 """Of the shutdown time: as long as the application's drain may hold the closing up."""
 LIFESPAN_SHARE: Final = 0.2
@@ -41,8 +42,8 @@ STEP_SECONDS: Final = 0.05
 class Server(uvicorn.Server):
     """uvicorn's server for `application`. `port=0` takes a free one; `port` tells it once `ready` was called.
 
-    `drain` is awaited before WebSockets are closed: readiness off, sessions told. Sizes and times of connections
-    are in `limits`; `door` decides who may connect. `forwarded_allow_ips` are the proxies whose
+    `drain` is awaited before WebSockets are closed: readiness off, sessions told. Sizes and times are
+    in `limits`; `door` decides who may connect. `forwarded_allow_ips` are the proxies whose
     X-Forwarded-For is believed, as uvicorn takes them; none by default.
     """
 
@@ -69,6 +70,7 @@ class Server(uvicorn.Server):
                 port=port,
                 http=partial(HttpProtocol, house=self.house),  # type: ignore[arg-type] # called like the class
                 ws=partial(WireProtocol, house=self.house),  # type: ignore[arg-type] # called like the class
+                interface="asgi3",
                 loop="uvloop",
                 lifespan="on",
                 log_config=None,
@@ -96,8 +98,8 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take the signals for the time of serving; unlike uvicorn's they are not raised again afterwards, so the
-        process ends with status 0."""
+        """Take the signals for the time of serving; unlike uvicorn's they are not raised again afterwards, so
+        the process ends with status 0."""
         loop = self._loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self.handle_exit, number, None)
@@ -149,9 +151,10 @@ class Server(uvicorn.Server):
         self.house.stop()
 
     async def _close_connections(self, clock: Callable[[], float]) -> None:
-        wires = [held for held in self.server_state.connections if isinstance(held, WireProtocol)]
-        for connection in list(self.server_state.connections):
-            if not isinstance(connection, WireProtocol):
+        held: list[object] = list(self.server_state.connections)
+        wires = [connection for connection in held if isinstance(connection, WireProtocol)]
+        for connection in held:
+            if isinstance(connection, HttpToolsProtocol):
                 connection.shutdown()
         random.shuffle(wires)
         spread_seconds = min(self.shutdown_seconds * SPREAD_SHARE, len(wires) * SPREAD_PER_WIRE_SECONDS)
@@ -182,7 +185,7 @@ class Server(uvicorn.Server):
             await asyncio.wait_for(self._at_once.wait(), seconds)
 
     async def _bounded(self, what: str, work: Awaitable[None], seconds: float) -> None:
-        """Await `work` for `seconds` at most and not past a second signal; what goes wrong is logged, not raised."""
+        """Await `work` for `seconds` at most, not past a second signal; an error is logged, not raised."""
         running = asyncio.get_running_loop().create_task(_awaited(work), name=what)
         hurry = asyncio.get_running_loop().create_task(self._at_once.wait(), name="second signal")
         await asyncio.wait({running, hurry}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""Complete HTTP answers that the wire gives by itself, without the application: refusals in the API's one error shape."""
+"""Complete HTTP answers that the wire gives by itself: refusals in the API's one error shape."""
 
 import http
 from collections.abc import Iterable
@@ -46,7 +46,7 @@ def error(
     headers: Headers = (),
     **fields: int | str,
 ) -> bytes:
-    """A response with the JSON error body; the connection is closed after it. `now` is Unix time in seconds."""
+    """A response with the JSON error body; the connection closes after it. `now` is Unix time in seconds."""
     moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     body = orjson.dumps({"ok": False, "code": code, "error": message, "timestamp": moment, **fields})
     return (

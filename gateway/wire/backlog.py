@@ -7,9 +7,9 @@ from collections import deque
 
 
 class Backlog:
-    """Frames in the order written, then at most one that only matters now. Exists only while a peer is behind."""
+    """Frames in the order written, then at most one that matters only now. Exists while a peer is behind."""
 
-    __slots__ = ("_bytes", "_frames", "_latest", "bytes_max", "pong", "stuck")
+    __slots__ = ("_bytes", "_frames", "_latest", "bytes_max", "ping", "pong", "stuck")
 
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
@@ -17,12 +17,13 @@ class Backlog:
         """The transport holds bytes of its own: nothing may be handed to it now."""
         self.pong = b""
         """The answer to the latest ping; RFC 6455 section 5.5.3 lets earlier ones go unanswered."""
+        self.ping = b""
         self._frames: deque[bytes] = deque()
         self._latest = b""
         self._bytes = 0
 
     def __len__(self) -> int:
-        return self._bytes + len(self._latest) + len(self.pong)
+        return self._bytes + len(self._latest) + len(self.pong) + len(self.ping)
 
     def add(self, frames: bytes) -> bool:
         """Keep `frames`, which make the latest stale; False when they are too much, and nothing changed."""
@@ -45,12 +46,12 @@ class Backlog:
         """Let everything go."""
         self._frames.clear()
         self._bytes = 0
-        self._latest = self.pong = b""
+        self._latest = self.pong = self.ping = b""
 
     def take(self, bytes_max: int) -> bytes:
-        """Take out what to hand over next: whole frames of about `bytes_max`, at least one; empty when none."""
-        taken = [self.pong] if self.pong else []
-        self.pong = b""
+        """Take out what to hand over next: frames of about `bytes_max`, one at least; empty if none."""
+        taken = [control for control in (self.pong, self.ping) if control]
+        self.pong = self.ping = b""
         room = bytes_max
         while self._frames and (room > 0 or not taken):
             frames = self._frames.popleft()

@@ -1,4 +1,4 @@
-"""The ASGI side of a connection until it is attached: what the application receives and sends, in bounded queues."""
+"""The ASGI side of a connection until it is attached: what the application receives and sends, bounded."""
 
 import asyncio
 import email.utils
@@ -158,7 +158,7 @@ class Conversation:
     async def receive(self) -> Message:
         """The ASGI callable."""
         if self.attached:
-            raise RuntimeError("messages of an attached connection go to its receiver: return from the application")
+            raise RuntimeError("an attached connection is read by its receiver: return from the application")
         if not self._connect_given:
             self._connect_given = True
             return {"type": "websocket.connect"}

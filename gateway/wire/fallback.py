@@ -14,14 +14,16 @@ from gateway.wire import frames
 from gateway.wire.backlog import Backlog
 from gateway.wire.interface import EXTENSION, Receiver, Wire
 from gateway.wire.limits import WireLimits
-from gateway.wire.protocol import TOO_SLOW
+from gateway.wire.outlet import TOO_SLOW
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 
-def wire_of(scope: MutableMapping[str, Any], receive: Receive, send: Send, limits: WireLimits | None = None) -> Wire:
+def wire_of(
+    scope: MutableMapping[str, Any], receive: Receive, send: Send, limits: WireLimits | None = None
+) -> Wire:
     """Give the wire of an accepted connection, whichever server carries it.
 
     Accept, take the wire, `attach` a receiver, then `await finished(wire)` and return: at once on the direct
@@ -42,7 +44,7 @@ async def finished(wire: Wire) -> None:
 
 
 class FallbackWire:
-    """A connection that the ASGI coroutine reads; see `Wire`. Frames are taken apart, as the server makes its own."""
+    """A connection that the ASGI coroutine reads; see `Wire`. Frames are taken apart again."""
 
     def __init__(self, address: str, receive: Receive, send: Send, limits: WireLimits) -> None:
         self._address = address
@@ -68,7 +70,7 @@ class FallbackWire:
 
     @property
     def buffered_bytes(self) -> int:
-        """Bytes kept here because the server has not taken them; what the server keeps cannot be seen."""
+        """Bytes kept here because the server has not taken them; what it keeps itself cannot be seen."""
         return len(self._backlog) + self._sending
 
     def attach(self, receiver: Receiver) -> None:
@@ -175,5 +177,5 @@ class FallbackWire:
         try:
             await self._send(message)
         except (OSError, RuntimeError, WebSocketDisconnect):
-            # What servers and Starlette raise for a connection that ended meanwhile; the reader learns its code.
+            # What servers and Starlette raise for a connection that has ended; the reader learns its code.
             self._over.set()

@@ -1,7 +1,7 @@
-"""RFC 6455 frames without sockets: however a client's bytes are split over reads, the same messages come out.
+"""RFC 6455 frames without sockets: however a client's bytes are split into reads, the same messages come out.
 
-`Parser.feed` takes the bytes of one read and returns events in order. The usual read, whole masked frames that
-are whole messages, is index arithmetic on the received bytes; everything else takes the thorough way.
+`Parser.feed` takes the bytes of one read and returns events in order. The usual read, whole frames that are
+whole messages, is index arithmetic on the received bytes; everything else takes the thorough way.
 """
 
 import codecs
@@ -125,7 +125,7 @@ def is_sendable(code: int) -> bool:
 
 
 def split_frames(frames: bytes) -> Iterator[tuple[int, bytes]]:
-    """Give opcode and payload of each ready-made server frame in `frames`, for servers that frame themselves."""
+    """Give opcode and payload of each ready-made server frame in `frames`, for servers that do framing."""
     at = 0
     while at < len(frames):
         opcode, size = frames[at] & 0x0F, frames[at + 1]
@@ -139,7 +139,7 @@ def split_frames(frames: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 class _Message:
-    """A message whose fragments are still coming: its bytes once, and for text a decoder that fails early."""
+    """A message whose fragments still come: its bytes once, and for text a decoder that fails early."""
 
     __slots__ = ("data", "decoder", "fragments")
 
@@ -163,7 +163,7 @@ class _Frame:
 
 
 class Parser:
-    """The client's side of one connection: what is kept between reads is one header or one message at most."""
+    """The client's side of one connection: between reads it keeps one header and one message at most."""
 
     __slots__ = ("_frame", "_head", "_limits", "_message", "_over")
 
@@ -192,8 +192,7 @@ class Parser:
         return events
 
     def _take_whole(self, data: bytes, events: list[Event]) -> int:
-        """Take unfragmented messages from the start of `data` for as long as they are whole; return the rest's
-        index."""
+        """Take unfragmented messages off the start of `data` while whole; return the index of the rest."""
         at, end = 0, len(data)
         size_max = self._limits.message_bytes_max
         payloads: list[bytes] = []
@@ -254,8 +253,8 @@ class Parser:
                 self._finish(frame, events)
 
     def _begin(self, data: bytes, at: int) -> int:
-        """Read a header at `at` (some of it may have come before) and return where its payload starts; without
-        the whole header no frame begins and what there is of it is kept."""
+        """Read a header at `at` (some of it may have come before) and return where its payload starts;
+        without the whole header no frame begins and what there is of it is kept."""
         kept = len(self._head)
         head = self._head + data[at : at + HEAD_BYTES_MAX - kept]
         if len(head) < 2:

@@ -1,4 +1,4 @@
-"""The opening handshake of RFC 6455 section 4.2 without sockets: a request is an upgrade by the rules, or is refused."""
+"""The opening handshake of RFC 6455 section 4.2 without sockets: an upgrade by the rules, or a refusal."""
 
 import binascii
 import hashlib
@@ -8,6 +8,9 @@ from urllib.parse import unquote
 
 from gateway.wire import answers
 
+ONLY_ONCE = frozenset(
+    {b"host", b"content-length", b"sec-websocket-key", b"sec-websocket-version", b"transfer-encoding"}
+)
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 
@@ -24,7 +27,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a request arrived: the transport's two ends, its scheme, and what the server says about the path."""
+    """Where a request arrived: the transport's ends, its scheme, and what the server says about the path."""
 
     client: tuple[str, int] | None
     server: tuple[str, int | None] | None
@@ -43,40 +46,45 @@ class HandshakeRefused(Exception):
         self.headers = headers
 
 
-def _only(values: list[bytes], name: str) -> bytes:
-    if len(values) != 1:
-        raise HandshakeRefused(400, f"Send the header {name} exactly once.")
-    return values[0]
-
-
 def check(request: Request) -> tuple[bytes, list[str]]:
     """Return key and offered subprotocols; raises `HandshakeRefused`.
 
     That Connection and Upgrade ask for a WebSocket was seen by the HTTP parser already, or the request would
     not be here; it is checked again because everything after rests on it.
     """
-    fields: dict[bytes, list[bytes]] = {}
+    fields: dict[bytes, bytes] = {}
     for name, value in request.headers:
-        fields.setdefault(name, []).append(value)
+        before = fields.get(name)
+        if before is None:
+            fields[name] = value
+        elif name in ONLY_ONCE:
+            raise HandshakeRefused(400, f"Send the header {name.decode('latin-1')} exactly once.")
+        else:
+            fields[name] = before + b"," + value  # RFC 9110 section 5.3
     if request.method != "GET" or request.http_version != "1.1":
         raise HandshakeRefused(400, "Open a WebSocket with GET and HTTP/1.1.")
-    connection = {token.strip().lower() for line in fields.get(b"connection", ()) for token in line.split(b",")}
-    upgrade = {token.strip().lower() for line in fields.get(b"upgrade", ()) for token in line.split(b",")}
-    if b"upgrade" not in connection or b"websocket" not in upgrade:
+    if not _lists(fields, b"connection", b"upgrade") or not _lists(fields, b"upgrade", b"websocket"):
         raise HandshakeRefused(400, "Ask for the WebSocket with the headers Connection and Upgrade.")
-    _only(fields.get(b"host", []), "Host")
-    if b"transfer-encoding" in fields or fields.get(b"content-length", [b"0"]) != [b"0"]:
+    if b"host" not in fields:
+        raise HandshakeRefused(400, "Send the header Host.")
+    if b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0":
         raise HandshakeRefused(400, "The upgrade request must not have a body.")
-    if fields.get(b"sec-websocket-version") != [b"13"]:
+    if fields.get(b"sec-websocket-version") != b"13":
         raise HandshakeRefused(
             426,
             "This server speaks version 13 of the WebSocket protocol.",
             [(b"sec-websocket-version", b"13"), (b"upgrade", b"websocket")],
         )
-    key = _only(fields.get(b"sec-websocket-key", []), "Sec-WebSocket-Key").strip()
+    key = fields.get(b"sec-websocket-key", b"").strip()
     if not _is_key(key):
         raise HandshakeRefused(400, "Sec-WebSocket-Key must be 16 bytes in base64.")
-    return key, _subprotocols(fields.get(b"sec-websocket-protocol", []))
+    offered = fields.get(b"sec-websocket-protocol")
+    return key, [] if offered is None else _subprotocols(offered)
+
+
+def _lists(fields: dict[bytes, bytes], name: bytes, token: bytes) -> bool:
+    value = fields.get(name, b"").lower()
+    return value == token or token in [part.strip() for part in value.split(b",")]
 
 
 def _is_key(key: bytes) -> bool:
@@ -86,15 +94,15 @@ def _is_key(key: bytes) -> bool:
         return False
 
 
-def _subprotocols(lines: list[bytes]) -> list[str]:
-    offered = [token.strip() for line in lines for token in line.split(b",")]
+def _subprotocols(line: bytes) -> list[str]:
+    offered = [token.strip() for token in line.split(b",")]
     if any(not token or not TOKEN.issuperset(token) for token in offered):
         raise HandshakeRefused(400, "Sec-WebSocket-Protocol must be a list of tokens.")
     return [token.decode() for token in offered]
 
 
 def scope(request: Request, subprotocols: list[str], place: Place, state: dict[str, Any]) -> dict[str, Any]:
-    """The ASGI scope, field for field what uvicorn gives; raises `HandshakeRefused` for a URL that has none."""
+    """The ASGI scope, field for field what uvicorn gives; raises `HandshakeRefused` for a URL without one."""
     raw_path, _, query = request.url.partition(b"?")
     try:
         path = raw_path.decode("ascii")
@@ -126,9 +134,8 @@ def accepting(key: bytes, subprotocol: str | None, headers: answers.Headers = ()
     """The 101 response; raises ValueError for a header that would break out of its line."""
     digest = hashlib.sha1(key + GUID, usedforsecurity=False).digest()
     response = (
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
-        + binascii.b2a_base64(digest)[:-1]
-        + b"\r\n"
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + binascii.b2a_base64(digest)[:-1] + b"\r\n"
     )
     extra = list(headers)
     if subprotocol:

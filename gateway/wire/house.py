@@ -1,4 +1,4 @@
-"""What all connections of one server share: limits, the timing wheel and its one timer, the door, who is open.
+"""What all connections of one server share: limits, the timing wheel with its one timer, the door.
 
 The loop's timer runs only while the wheel holds a deadline; an empty house costs nothing.
 """
@@ -21,7 +21,7 @@ class House:
         limits: WireLimits | None = None,
         door: Door | None = None,
         *,
-        tick_seconds: float = 1.0,
+        tick_seconds: float = 0.5,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -66,4 +66,3 @@ class House:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-

@@ -1,7 +1,7 @@
 """HTTP as uvicorn speaks it, with what stock uvicorn lacks: a deadline and a size for headers, and a door.
 
-However slowly or endlessly headers come, a connection without a complete request costs `head_bytes_max` (and one
-read) and `head_timeout_seconds` at most, and the door bounds how many there are.
+However slowly or endlessly headers come, a connection without a complete request costs `head_bytes_max` (and
+one read) and `head_timeout_seconds` at most, and the door bounds how many there are.
 """
 
 import asyncio
@@ -9,11 +9,11 @@ from typing import Any
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from gateway.wire import answers
-from gateway.wire.handshake import Request
+from gateway.wire.handshake import Place, Request
 from gateway.wire.house import House
 from gateway.wire.protocol import WireProtocol
 
@@ -38,7 +38,10 @@ class HttpProtocol(HttpToolsProtocol):
         self.house = house
         self.due_tick = 0
         self._in_head = True
+        self._head_ended = False
+        self._begun = False
         self._head_bytes = 0
+        self._read_bytes = 0
         self._upgrading = False
         self._refused = False
         self._unheard = False
@@ -61,7 +64,8 @@ class HttpProtocol(HttpToolsProtocol):
         if self._refused:
             return
         self._unset_keepalive_if_required()
-        in_head = self._in_head
+        self._head_ended = False
+        self._read_bytes = len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -74,7 +78,7 @@ class HttpProtocol(HttpToolsProtocol):
             if not self._refused:
                 self._refuse_request(400, "BAD_REQUEST", "This is not an HTTP request.")
             return
-        if in_head and self._in_head:
+        if self._in_head and not self._head_ended:  # else most of this read may be another request's body
             self._head_bytes += len(data)
             if self._head_bytes > self.house.limits.head_bytes_max:
                 self._refuse_too_large()
@@ -82,6 +86,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request starts: its headers have their deadline."""
         super().on_message_begin()
+        self._begun = True
         self._in_head = True
         self._head_bytes = 0
         if not self.due_tick:
@@ -90,16 +95,20 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The headers are there, in time; they may still be too many."""
         self._in_head = False
+        self._head_ended = True
         self.house.clear_deadline(self)
         if self._unheard:
             self._unheard = False
             self.house.door.heard(self._address)
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if size > self.house.limits.head_bytes_max:
-            self._refuse_too_large()
-            raise RequestRefused
+        head_bytes_max = self.house.limits.head_bytes_max
+        if self._head_bytes + self._read_bytes > head_bytes_max:  # else they cannot be too large
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > head_bytes_max:
+                self._refuse_too_large()
+                raise RequestRefused
         self._upgrading = self.parser.should_upgrade() and self._get_upgrade() == b"websocket"
-        if self._upgrading and self.cycle is not None and not self.cycle.response_complete:
+        running: RequestResponseCycle | None = self.cycle
+        if self._upgrading and running is not None and not running.response_complete:
             self._refuse_request(400, "BAD_REQUEST", "Await the response before asking for an upgrade.")
             raise RequestRefused
         super().on_headers_complete()
@@ -111,6 +120,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Hand the transport over to a `WireProtocol` and let go of everything this request held."""
         version = self.parser.get_http_version()
         request = Request(self.scope["method"], self.url, version, self.headers)
+        scheme = "wss" if self.scheme == "https" else "ws"
+        place = Place(self.client, self.server, scheme, self.root_path, self.asgi_version)
         self.connections.discard(self)
         transport, address, self._address = self.transport, self._address, ""
         wire = WireProtocol(self.config, self.server_state, self.app_state, house=self.house)
@@ -118,7 +129,7 @@ class HttpProtocol(HttpToolsProtocol):
         transport.set_protocol(wire)
         for held in ("parser", "scope", "headers", "flow", "cycle", "transport"):
             setattr(self, held, None)
-        wire.begin(request, early, address)
+        wire.begin(request, early, place, address)
 
     def _refuse_too_large(self) -> None:
         size = self.house.limits.head_bytes_max
@@ -141,7 +152,7 @@ class HttpProtocol(HttpToolsProtocol):
         """The headers, or the peer's end after a refusal, took too long."""
         if self.transport.is_closing():
             return
-        if self._in_head and not self._refused and self._head_bytes:
+        if self._in_head and self._begun and not self._refused:
             self._refuse_request(408, "REQUEST_TIMEOUT", "The request's headers took too long.")
         else:
             self.transport.abort()

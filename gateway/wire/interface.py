@@ -61,14 +61,14 @@ class Wire(Protocol):
 
 
 class Door(Protocol):
-    """Who may hold a connection open, asked per address before anything was read. Called from the event loop."""
+    """Who may hold a connection open, asked per address before anything was read, from the event loop."""
 
     def opened(self, address: str) -> int | None:
-        """Learn of a new connection: None lets it in; a number refuses it with 429 and is its `Retry-After` in
-        seconds (no other method is called for a refused one)."""
+        """Learn of a new connection: None lets it in; a number refuses it with 429 and is its
+        `Retry-After` in seconds (no other method is called for a refused one)."""
 
     def heard(self, address: str) -> None:
-        """Learn, once for each connection let in, that its first headers are complete, or that it ended without."""
+        """Learn, once for each connection let in, that its first headers are complete or will never be."""
 
     def closed(self, address: str) -> None:
         """Learn, once for each connection let in and after `heard`, that it is gone."""

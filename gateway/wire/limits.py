@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class WireLimits:
     """Bounds of one connection; sizes in bytes, times in seconds.
 
-    `message_bytes_max` bounds frames too: the length that a frame announces is checked before its payload comes.
+    `message_bytes_max` bounds frames too: what a frame announces is checked before its payload comes.
     """
 
     message_bytes_max: int = 1 << 20

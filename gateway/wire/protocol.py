@@ -1,12 +1,9 @@
-"""One WebSocket connection on its transport: frames leave in the order written, and nothing is kept without bound.
+"""One WebSocket connection on its transport: handshake, messages to their owner, keepalive, end.
 
-Writing goes straight to the socket while nothing waits before it (`_fd` is valid exactly then). Once the
-transport holds bytes of its own, everything later waits in a `Backlog` until `resume_writing`.
-A transport calls `connection_lost` before it closes its socket, so a valid `_fd` is never another connection's.
+Every state has its deadline in the house's wheel: whatever the peer does or leaves out, the connection ends.
 """
 
 import asyncio
-import os
 from typing import Any, Final, cast
 
 from uvicorn.config import Config
@@ -14,49 +11,32 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from gateway.wire import answers, frames, handshake
-from gateway.wire.backlog import Backlog
 from gateway.wire.conversation import Application, Conversation
 from gateway.wire.handshake import HandshakeRefused, Place, Request
 from gateway.wire.head import read_head
 from gateway.wire.house import House
 from gateway.wire.interface import Receiver
-from gateway.wire.limits import WRITE_BYTES_MAX
+from gateway.wire.outlet import CLOSED, CLOSING, CONNECTING, ENDING, OPEN, Outlet
 
 RESTARTING: Final = 1012
 INTERNAL_ERROR: Final = 1011
-TOO_SLOW: Final = 4008
-
-CONNECTING: Final = 0
-OPEN: Final = 1
-CLOSING: Final = 2
-"""Our close frame is written; the peer's is awaited."""
-ENDING: Final = 3
-"""Neither side has more to say; the transport is about to end."""
-CLOSED: Final = 4
 
 
-class WireProtocol(asyncio.Protocol):
+class WireProtocol(Outlet):
     """uvicorn's `ws=` class (with `house=` given by functools.partial) and the `Wire` of its connection."""
 
     __slots__ = (
         "_address",
-        "_behind",
         "_code",
         "_connections",
         "_conversation",
         "_door_address",
-        "_fd",
-        "_heard",
         "_parser",
         "_pinged",
         "_reading_paused",
         "_receiver",
-        "_socket_fd",
-        "_state",
         "_stock",
         "due_tick",
-        "house",
-        "transport",
     )
 
     def __init__(
@@ -68,20 +48,15 @@ class WireProtocol(asyncio.Protocol):
         *,
         house: House,
     ) -> None:
-        self.house = house
+        super().__init__(house)
         self.due_tick = 0
         self._stock: tuple[Config, ServerState, dict[str, Any]] | None = (config, server_state, app_state)
         self._connections: set[Any] = server_state.connections
-        self._state = CONNECTING
         self._code = 0
-        self._fd = self._socket_fd = -1
-        self.transport: asyncio.Transport | None = None
         self._parser: frames.Parser | None = None
-        self._behind: Backlog | None = None
         self._conversation: Conversation | None = None
         self._receiver: Receiver | None = None
         self._address = self._door_address = ""
-        self._heard = True
         self._pinged = False
         self._reading_paused = False
 
@@ -93,7 +68,7 @@ class WireProtocol(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=0)
         self._connections.add(self)
 
-    def begin(self, request: Request, early: bytes, door_address: str = "") -> None:
+    def begin(self, request: Request, early: bytes, place: Place, door_address: str = "") -> None:
         """Check the upgrade `request` and let the application answer it; `early` came in the same packet."""
         transport, stock = self.transport, self._stock
         assert transport is not None
@@ -101,21 +76,13 @@ class WireProtocol(asyncio.Protocol):
         config, server_state, app_state = stock
         self._stock = None
         self._door_address = door_address
-        tls = is_ssl(transport)
-        place = Place(
-            get_remote_addr(transport),
-            get_local_addr(transport),
-            "wss" if tls else "ws",
-            config.root_path,
-            config.asgi_version,
-        )
         try:
             key, subprotocols = handshake.check(request)
             scope = handshake.scope(request, subprotocols, place, app_state)
         except HandshakeRefused as refused:
             self.refuse(self._refusal(refused))
             return
-        if not tls:
+        if place.scheme == "ws":
             self._socket_fd = transport.get_extra_info("socket").fileno()
         conversation = Conversation(self, scope, key, self.house.limits.queue_messages_max)
         self._conversation = conversation
@@ -126,6 +93,14 @@ class WireProtocol(asyncio.Protocol):
         task = asyncio.get_running_loop().create_task(conversation.run(application))
         server_state.tasks.add(task)
         task.add_done_callback(server_state.tasks.discard)
+
+    def _place(self) -> Place:
+        assert self.transport is not None
+        assert self._stock is not None
+        scheme = "wss" if is_ssl(self.transport) else "ws"
+        config = self._stock[0]
+        client, server = get_remote_addr(self.transport), get_local_addr(self.transport)
+        return Place(client, server, scheme, config.root_path, config.asgi_version)
 
     def _refusal(self, refused: HandshakeRefused) -> bytes:
         code = "UPGRADE_REQUIRED" if refused.status == 426 else "BAD_HANDSHAKE"
@@ -201,7 +176,7 @@ class WireProtocol(asyncio.Protocol):
         elif self._stock is not None:
             request = read_head(data)
             if request is not None:
-                self.begin(request, b"")
+                self.begin(request, b"", self._place())
             else:
                 self.abort()
 
@@ -227,71 +202,7 @@ class WireProtocol(asyncio.Protocol):
             self._let_go()
             self.house.set_deadline(self, self.house.close_timeout_seconds)
 
-    # Writing
-
-    def write(self, data: bytes) -> None:
-        """Send ready-made frames, in order, all of them; see `Wire`."""
-        fd = self._fd
-        if fd < 0:
-            self._write_behind(data)
-            return
-        try:
-            sent = os.write(fd, data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self.abort()
-            return
-        if sent < len(data) and self.transport is not None:
-            self.transport.write(data[sent:] if sent else data)
-
-    def _write_behind(self, data: bytes) -> None:
-        if self._state != OPEN or self.transport is None:
-            return
-        if self._behind is None:
-            self.transport.write(data)
-        elif not self._behind.add(data):
-            self._behind.drop()
-            self.close(TOO_SLOW, "too slow a reader")
-
-    def write_latest(self, data: bytes) -> None:
-        """Send ready-made frames that only matter now; see `Wire`."""
-        if self._behind is None:
-            self.write(data)
-        elif self._state == OPEN:
-            self._behind.put_latest(data)
-
-    def _pong(self, payload: bytes) -> None:
-        if self._behind is None:
-            self.write(frames.pong_frame(payload))
-        else:
-            self._behind.pong = frames.pong_frame(payload)
-
-    def pause_writing(self) -> None:
-        """The transport holds bytes: from now on ours wait."""
-        self._fd = -1
-        if self._behind is None:
-            self._behind = Backlog(self.house.limits.viewer_buffer_bytes_max)
-        else:
-            self._behind.stuck = True
-
-    def resume_writing(self) -> None:
-        """The transport is empty: hand it the next piece, or write directly again when there is none."""
-        behind, transport = self._behind, self.transport
-        if behind is None or transport is None:
-            return
-        behind.stuck = False
-        while not behind.stuck:
-            piece = behind.take(WRITE_BYTES_MAX)
-            if not piece:
-                break
-            transport.write(piece)
-        else:
-            return
-        self._behind = None
-        if self._state != OPEN:
-            return
-        self._fd = self._socket_fd
+    def _drained(self) -> None:
         if self._receiver is not None:
             self._receiver.writable()
         elif self._conversation is not None:
@@ -316,8 +227,7 @@ class WireProtocol(asyncio.Protocol):
         self._heard = False
         self._pinged = True
         self.house.set_deadline(self, self.house.limits.ping_interval_seconds)
-        if self._behind is None:
-            self.write(frames.PING)
+        self._ping()
 
     def close(self, code: int, reason: str = "") -> None:
         """Start the closing handshake after what was written; see `Wire`."""
@@ -341,8 +251,10 @@ class WireProtocol(asyncio.Protocol):
         if self._state == CONNECTING:
             message = "The server is restarting; try again."
             self.refuse(answers.error(503, "RESTARTING", message, self.house.wall()))
-        else:
+        elif self._state == OPEN:
             self.close(RESTARTING, "restarting")
+        elif self._state != CLOSED:
+            self.house.set_deadline(self, self.house.close_timeout_seconds)
 
     def _peer_closes(self, event: frames.Close) -> None:
         self._code = event.code
@@ -356,16 +268,8 @@ class WireProtocol(asyncio.Protocol):
             self._say_last(frames.close_frame(event.code, event.reason))
         self._end(lingering=True)
 
-    def _say_last(self, frame: bytes) -> None:
-        """Write `frame` before anything that still waits, which is dropped: the peer will not read it."""
-        if self._behind is not None and self.transport is not None:
-            self._behind.drop()
-            self.transport.write(frame)
-        else:
-            self.write(frame)
-
     def _end(self, *, lingering: bool) -> None:
-        """Let the transport send what it holds and end. A lingering end reads (and forgets) until the peer ends:
+        """Let the transport send what it holds and end. Lingering, read (and forget) until the peer ends:
         closing a socket with unread bytes would reset it and lose our last words."""
         transport = self.transport
         if transport is None or self._state >= ENDING:
@@ -429,22 +333,6 @@ class WireProtocol(asyncio.Protocol):
         return self._address
 
     @property
-    def buffered_bytes(self) -> int:
-        """Bytes kept in this process because the peer has not taken them."""
-        kept = len(self._behind) if self._behind is not None else 0
-        return kept + (self.transport.get_write_buffer_size() if self.transport is not None else 0)
-
-    @property
     def connecting(self) -> bool:
         """Whether the upgrade request has not been answered."""
         return self._state == CONNECTING
-
-    @property
-    def open(self) -> bool:
-        """Whether messages can still be written."""
-        return self._state == OPEN
-
-    @property
-    def behind(self) -> bool:
-        """Whether the peer has not taken everything."""
-        return self._behind is not None

@@ -20,7 +20,7 @@ class Timed(Protocol):
 
 
 class Wheel:
-    """Deadlines in ticks of `tick_seconds`: setting, moving and clearing one costs the same with 15,000 as with one."""
+    """Deadlines in ticks of `tick_seconds`; setting or clearing one costs the same among 15,000 as alone."""
 
     def __init__(self, tick_seconds: float = 1.0) -> None:
         self.tick_seconds = tick_seconds
@@ -33,7 +33,7 @@ class Wheel:
         return self._count
 
     def set(self, item: Timed, deadline: float) -> None:
-        """Call `item.expire` in the first turn at or after `deadline` (seconds); replaces its deadline before."""
+        """Call `item.expire` in the first turn at or after `deadline` (seconds); replaces an earlier one."""
         if item.due_tick:
             self.clear(item)
         tick = max(-int(-deadline // self.tick_seconds), self._turned + 1)

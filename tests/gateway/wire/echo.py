@@ -1,11 +1,12 @@
 """A small echo application on our wire, for conformance suites and the load generator's yardstick.
 
-Run `python -m tests.gateway.wire.echo --port 9001`. Every path echoes; `/audio` counts binary messages, `/auth`
-answers the first message, `/fan` listens to what a message `fan N` on `/ctl` sends, as the yardstick's paths do.
+Run `python -m tests.gateway.wire.echo --port 9001`. Every path echoes, but `/audio` counts binary messages,
+`/auth` answers the first message, and `/fan` listens to what a message `fan N` on `/ctl` sends.
 """
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -129,13 +130,17 @@ class Application:
         return Count(wire) if path in ("/audio", "/auth") else Echo(wire)
 
 
+def tell(port: int) -> None:
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     """Serve until a signal."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=9001)
     port = parser.parse_args().port
-    server = Server(Application(AUTOBAHN), port=port, limits=AUTOBAHN, ready=lambda bound: print(bound, flush=True))
-    server.run()
+    Server(Application(AUTOBAHN), port=port, limits=AUTOBAHN, ready=tell).run()
 
 
 if __name__ == "__main__":

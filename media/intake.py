@@ -52,19 +52,23 @@ class Intake:
         self.given_bytes = 0
         pcm = encoding == "pcm_s16le"
         self.frame_bytes_max = int(2 * sample_rate * FRAME_SECONDS_MAX) if pcm else CONTAINER_FRAME_BYTES_MAX
+        self._odd = int(pcm)  # of a PCM frame's length, this bit must not be set
         self._track: _Pcm | _Opus = _Pcm(sample_rate) if pcm else _Opus(encoding)
 
     def feed(self, payload: bytes) -> bytes:
         """Take one message of the client; return the PCM that is available now. Raises NotAudio."""
-        if len(payload) > self.frame_bytes_max:
-            raise NotAudio(self._too_long(len(payload)))
-        return self._take(payload)
+        return self.feed_all((payload,))
 
     def feed_all(self, payloads: Sequence[bytes]) -> bytes:
         """Take the messages of one read at once: the same as `feed` for each, and cheaper."""
         for payload in payloads:
             if len(payload) > self.frame_bytes_max:
                 raise NotAudio(self._too_long(len(payload)))
+            if len(payload) & self._odd:
+                raise NotAudio(
+                    f"A frame of {len(payload)} bytes is not whole 16-bit samples: send an even number of "
+                    "bytes in each, or say which encoding this is."
+                )
         return self._take(payloads[0] if len(payloads) == 1 else b"".join(payloads))
 
     def flush(self) -> bytes:
@@ -92,18 +96,13 @@ class Intake:
 
 
 class _Pcm:
-    """Samples of the client's rate to samples of ours; half a sample waits for its other half."""
+    """Samples of the client's rate to samples of ours."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
-        self._half = b""
         self._resampler = AudioResampler("s16", "mono", SAMPLE_RATE) if rate != SAMPLE_RATE else None
 
     def feed(self, payload: bytes) -> bytes:
-        if self._half or len(payload) & 1:
-            payload = self._half + payload
-            whole = len(payload) & ~1
-            payload, self._half = payload[:whole], payload[whole:]
         if self._resampler is None or not payload:
             return payload
         return b"".join(map(samples_of, self._resampler.resample(frame_of(payload, self._rate))))

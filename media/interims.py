@@ -92,7 +92,7 @@ class Interims:
 
     async def _translation(self, lane: Lane, lang: str, translator: Translator) -> None:
         """Translate what is shown until nothing newer has come meanwhile."""
-        while self._heard is not None and self._lanes.get(lang) is lane:
+        while self._heard_by(lane, lang) is not None:
             source = " ".join(self._agreement.words)
             if source == lane.asked:
                 break
@@ -103,10 +103,14 @@ class Interims:
             except (EngineError, TimeoutError):
                 lane.broken = True  # the final will tell, and go to another engine
                 break
-            if self._heard is not None and self._lanes.get(lang) is lane:
+            if (heard := self._heard_by(lane, lang)) is not None:
                 shown = lane.translation.replace(masked(tokens(made)))
-                self._send(lane, lang, "".join(shown), self._heard)
+                self._send(lane, lang, "".join(shown), heard)
         lane.translating = False
+
+    def _heard_by(self, lane: Lane, lang: str) -> Heard | None:
+        """Return what is being heard now, unless that is an utterance after the lane's."""
+        return self._heard if self._lanes.get(lang) is lane else None
 
     def _translator(self, lang: str) -> Translator | None:
         for engine in self._engines.catalogue.translators(self._source, lang):

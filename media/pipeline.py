@@ -127,7 +127,9 @@ class Pipeline:
             self._interims.over()
             tasks = self._delivery.utterance(heard)
             number += 1
-        committed = link.Committed(self._stream, heard.offset_bytes, number, heard.state)
+        # At the end of a stream the last frame is filled with silence that nobody sent.
+        offset_bytes = min(heard.offset_bytes, self._received_bytes)
+        committed = link.Committed(self._stream, offset_bytes, number, heard.state)
         await self._settling.put((tasks, [committed]))
 
     async def _settle(self) -> None:

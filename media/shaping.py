@@ -32,7 +32,8 @@ CLAUSE_STARTS = frozenset((
 ))  # fmt: skip
 LEANING = frozenset((
     "a", "an", "the", "my", "your", "his", "her", "its", "our", "their", "this", "these", "those", "of",
-    "to", "in", "on", "at", "by", "for", "with", "from", "not", "very", "i", "el", "la", "los", "las",
+    "to", "in", "into", "on", "at", "by", "for", "with", "from", "not", "very",
+    "i", "under", "el", "la", "los", "las",
     "un", "una", "unos", "unas", "mi", "tu", "su", "sus", "de", "del", "en", "al", "a", "por", "para",
     "con", "sin", "no", "muy", "lo", "se", "me", "te", "le",
 ))  # fmt: skip

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from media.captions import Caption
 from media.shaping import count_words
@@ -35,18 +34,18 @@ def cues(captions: Iterable[Caption]) -> list[Cue]:
     written = sorted((c for c in captions if _text(c)), key=lambda caption: (caption.start, caption.end))
     made: list[Cue] = []
     free_ms = 0
-    for caption, following in pairwise([*written, None]):
-        assert caption is not None
+    for number, caption in enumerate(written):
+        text = _text(caption)
+        words = count_words(text)
         start_ms = max(free_ms, round(caption.start * 1000))
-        words = count_words(caption.text)
-        least_ms = start_ms + round(words * SECONDS_PER_WORD_MIN * 1000)
+        least_ms = start_ms + max(1, round(words * SECONDS_PER_WORD_MIN * 1000))
         good_ms = start_ms + round(max(CUE_SECONDS_MIN, words * SECONDS_PER_WORD) * 1000)
         spoken_ms = round(caption.end * 1000)
-        room_ms = good_ms if following is None else max(round(following.start * 1000), least_ms)
         wanted_ms = max(spoken_ms, min(good_ms, spoken_ms + round(HANG_SECONDS_MAX * 1000)))
-        # Never shorter than can be read, never into the next cue unless that is what reading needs.
-        free_ms = max(least_ms, start_ms + 1, min(wanted_ms, max(room_ms, least_ms)))
-        made.append(Cue(start_ms, free_ms, _text(caption)))
+        if number + 1 < len(written):
+            wanted_ms = min(wanted_ms, round(written[number + 1].start * 1000))
+        free_ms = max(least_ms, wanted_ms)
+        made.append(Cue(start_ms, free_ms, text))
     return made
 
 
@@ -92,7 +91,7 @@ def _text(caption: Caption) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(CONTROL.sub(" ", text).split()).replace("-->", "")
+    return " ".join(CONTROL.sub(" ", text).replace("-->", "").split())
 
 
 def _escaped(text: str) -> str:

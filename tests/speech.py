@@ -58,7 +58,7 @@ def said(sentence: str) -> bytes:
             shape = (file.getframerate(), file.getnchannels(), file.getsampwidth())
             if shape != (16_000, 1, 2):
                 raise AssertionError(f"flite's rms voice gave {shape} instead of 16 kHz mono s16le")
-            return file.readframes(file.getnframes())
+            return bytes(file.readframes(file.getnframes()))
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from pathlib import Path
 from pocketsphinx import Decoder, get_model_path
 
 from media.captions import Word
-from media.engines.base import EngineSettings, Pair, Recognizer, RecognizerEngine
+from media.engines.base import EngineError, EngineSettings, Pair, Recognizer, RecognizerEngine
 
 FRAMES_PER_SECOND = 100
 FILLER = re.compile(r"^(<.*>|\[.*\]|\+\+.*\+\+)$")
@@ -39,8 +39,11 @@ class PocketSphinx:
         self._running = True
 
     def feed(self, pcm: bytes) -> None:
-        """Decode more of the utterance: about 0.13 s of processor time for each second."""
-        self._decoder.process_raw(pcm, False, False)
+        """Decode more of the utterance: about 0.13 s of CPU time for each second."""
+        try:
+            self._decoder.process_raw(pcm, False, False)
+        except RuntimeError as error:
+            raise EngineError(f"pocketsphinx could not decode: {error}") from error
 
     def partial(self) -> tuple[Word, ...]:
         """Return the best words so far; confidences are known only at the end."""
@@ -48,8 +51,11 @@ class PocketSphinx:
 
     async def finish(self) -> tuple[Word, ...]:
         """Run the last two passes over the utterance (about 0.1 s)."""
-        self._decoder.end_utt()
         self._running = False
+        try:
+            self._decoder.end_utt()
+        except RuntimeError as error:
+            raise EngineError(f"pocketsphinx could not end the utterance: {error}") from error
         self._mean = self._decoder.get_cmn(False)
         return self._words()
 

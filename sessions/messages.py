@@ -256,18 +256,23 @@ class Gap(Message):
     reason: str
 
 
+WarningCode = Literal[
+    "session_ending",
+    "audio_too_fast",
+    "audio_stalled",
+    "audio_missing",
+    "engine_switched",
+    "recognition_failed",
+    "translation_failed",
+    "voice_failed",
+]
+
+
 class Warning(Message):  # noqa: A001 - the protocol's own word
     """Something to know; the session goes on."""
 
     type: Literal["warning"] = "warning"
-    code: Literal[
-        "session_ending",
-        "audio_too_fast",
-        "audio_stalled",
-        "engine_switched",
-        "translation_failed",
-        "voice_failed",
-    ]
+    code: WarningCode
     message: str
 
 

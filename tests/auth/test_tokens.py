@@ -110,6 +110,26 @@ def test_an_altered_token_is_refused() -> None:
         verify(KEYS, f"{head}.{body}.{signature}", now=NOW)
 
 
+@pytest.mark.parametrize(
+    "header", [{"kid": 7}, {"kid": ["a"]}, {"kid": "another"}, {"crit": ["x"]}, [], 7], ids=repr
+)
+def test_a_header_that_names_no_key_of_ours_is_refused(header: Any) -> None:
+    _, body, signature = signed(CLAIMS).split(".")
+    fields = {"alg": "HS256", "typ": "JWT"} | header if isinstance(header, dict) else header
+    head = base64.urlsafe_b64encode(orjson.dumps(fields)).rstrip(b"=").decode()
+
+    with pytest.raises(TokenRefused):
+        verify(KEYS, f"{head}.{body}.{signature}", now=NOW)
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"7", b"null", b"{", b"\xff"], ids=repr)
+def test_a_signed_payload_that_is_no_object_of_claims_is_refused(payload: bytes) -> None:
+    token = jwt.PyJWS().encode(payload, SECRET, "HS256", headers={"kid": key_id(SECRET)})
+
+    with pytest.raises(TokenRefused):
+        verify(KEYS, token, now=NOW)
+
+
 @given(st.text() | st.binary().map(lambda b: b.decode("latin-1")))
 def test_anything_else_is_refused_and_nothing_worse(text: str) -> None:
     with pytest.raises(TokenRefused):

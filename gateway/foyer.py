@@ -19,7 +19,7 @@ def page_context(settings: Settings, hub: Hub, catalogue: Catalogue) -> PageCont
         development=settings.environment == "development",
         default_source_lang=settings.default_source_lang,
         live_channels=lambda: live_channels(hub),
-        served_pairs=catalogue.pairs,
+        served_pairs=lambda: catalogue.pairs(heard=True),
         voices=_voices(catalogue),
         engines=_engines(catalogue),
         load=lambda: Load(

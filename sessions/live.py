@@ -87,6 +87,13 @@ class CloseSocket:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerPing:
+    """Send `pong` with this id, and with where the stream is."""
+
+    ping_id: int | str | None
+
+
+@dataclass(frozen=True, slots=True)
 class TakeAudio:
     """Hand audio payloads to the session's stream, starting it if there is none."""
 
@@ -117,7 +124,17 @@ class Retarget:
     target_lang: str
 
 
-Effect = Authenticate | Send | CloseSocket | TakeAudio | TakeCaption | FinalizeStream | EndStream | Retarget
+Effect = (
+    Authenticate
+    | Send
+    | CloseSocket
+    | AnswerPing
+    | TakeAudio
+    | TakeCaption
+    | FinalizeStream
+    | EndStream
+    | Retarget
+)
 
 
 class State(Enum):
@@ -296,7 +313,7 @@ class LiveSession:
 
     def _message(self, message: messages.ClientMessage, now: float) -> None:
         if isinstance(message, messages.Ping):
-            self._send(messages.Pong(id=message.id))
+            self._effects.append(AnswerPing(message.id))
         elif self.state is not State.OPEN:
             return
         elif isinstance(message, messages.Finalize):

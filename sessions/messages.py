@@ -54,7 +54,7 @@ class Authenticate(Message):
 
 
 class Ping(Message):
-    """Answered with `pong`, with the same id."""
+    """Answered with `pong`, which bears the same id."""
 
     type: Literal["ping"]
     id: int | str | None = None
@@ -286,10 +286,12 @@ class Resync(Message):
 
 
 class Pong(Message):
-    """Answers `ping`."""
+    """Answers `ping`; while audio comes, with how much was received and heard of the stream followed."""
 
     type: Literal["pong"] = "pong"
     id: int | str | None = None
+    received_seconds: float | None = None
+    processed_seconds: float | None = None
 
 
 class Finalized(Message):

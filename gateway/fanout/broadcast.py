@@ -4,11 +4,13 @@ Takes what the worker link reports and publishes it: interims as they come, fina
 final they speak. Invariant: per topic, finals are published in the order of the audio.
 """
 
-from collections import deque
-from typing import Protocol
+from collections import Counter
+from functools import partial
+from typing import Protocol, get_args
 
 from gateway.fanout import frames
 from gateway.fanout.channel import Channel, Track
+from gateway.fanout.written import Written
 from gateway.metrics import SUBTITLES
 from gateway.workers.pool import Stream, WorkerPool
 from gateway.workers.relay import Gap
@@ -19,7 +21,7 @@ from sessions.dubbing import Dubbing
 
 LINGER_SECONDS = 30.0
 """How long a language goes on being made after its last follower left."""
-SEGMENTS_REMEMBERED_MAX = 1000
+_WARNINGS = frozenset(get_args(messages.WarningCode))
 
 _INTERIM = SUBTITLES.labels("false")
 _FINAL = SUBTITLES.labels("true")
@@ -32,7 +34,7 @@ class Source(Protocol):
     """The connection that brings a broadcast's audio."""
 
     def stream_finalized(self) -> None:
-        """Everything before the oldest `finalize` not yet answered is final."""
+        """Everything before its oldest `finalize` not yet answered is final; called once for each."""
 
     def stream_ended(self) -> None:
         """Everything is out."""
@@ -48,7 +50,8 @@ class Source(Protocol):
 
 
 class Broadcast:
-    """One stream of a channel. `source` is its connection, None while that is lost."""
+    """One stream of a channel. `source` is its connection, None while that is lost; `failed` says that the
+    stream ended because no worker could go on with it."""
 
     def __init__(self, channel: Channel, stream_id: str, source_lang: str, pool: WorkerPool,
                  now: float) -> None:  # fmt: skip
@@ -58,12 +61,13 @@ class Broadcast:
         self.started_at = now
         self.source: Source | None = None
         self.ended = False
+        self.failed = False
         self._pool = pool
         self._stream: Stream | None = None
         self._revs: dict[tuple[int, str], int] = {}
         self._texts: dict[int, str] = {}
-        self._segments: deque[str] = deque(maxlen=SEGMENTS_REMEMBERED_MAX)
-        self._text_count = 0
+        self._written = Written(stream_id)
+        self._asked: Counter[tuple[int, Source]] = Counter()
         self._dubs: dict[tuple[str, Track], Dubbing[Segment, link.Voice]] = {}
 
     # --- what the source brings -----------------------------------------------------------------------
@@ -89,17 +93,16 @@ class Broadcast:
 
     def take_caption(self, caption: messages.Caption, now: float) -> None:
         """Publish a caption that came as text; a final one is translated and spoken for those who ask."""
-        segment_id = caption.segment_id or f"{self.stream_id}.t{self._text_count}"
         words = tuple(Word(w.word, w.start, w.end, w.confidence) for w in caption.words)
         said = Caption(caption.text, caption.start, caption.end, words, caption.text)
+        segment = (self._written.final if caption.is_final else self._written.interim)(caption.segment_id)
+        if segment is None:
+            return
+        segment_id, rev = segment
         if not caption.is_final:
-            self._publish_interim(self.source_lang, segment_id, 0, said)
+            self._publish_interim(self.source_lang, segment_id, rev, said)
             return
-        if segment_id in self._segments:
-            return
-        self._segments.append(segment_id)
-        self._text_count += 1
-        self._publish_finals(self.source_lang, ("text", segment_id), [(segment_id, 1, said)])
+        self._publish_finals(self.source_lang, ("text", segment_id), [(segment_id, rev, said)])
         wanted = self.channel.wanted(now, LINGER_SECONDS)
         if any(lang != self.source_lang or voices for lang, voices in wanted.items()):
             stream = self._worker_stream(now)
@@ -110,18 +113,20 @@ class Broadcast:
             self._settle(self.source_lang, ("text", segment_id))
 
     def finalize(self) -> None:
-        """Have everything heard so far made final; the source is told."""
-        if self._stream is None:
-            self._tell_finalized()
-        else:
-            self._stream.finalize()
+        """Have everything heard so far made final; the source that asks is told."""
+        if self._stream is not None and not self.ended:
+            mark = self._stream.finalize()
+            if self.source is not None:
+                self._asked[mark, self.source] += 1
+        elif self.source is not None:
+            self.source.stream_finalized()
 
     def end(self) -> None:
         """Take nothing more; the source is told when everything is out."""
-        if self._stream is None:
-            self._end()
-        else:
+        if self._stream is not None and not self.ended:
             self._stream.close()
+        else:
+            self._end()
 
     def drop(self) -> None:
         """Forget the stream at once."""
@@ -165,15 +170,15 @@ class Broadcast:
             case link.TextDone():
                 self._text_done(event.number)
             case link.Finalized():
-                self._tell_finalized()
+                self._finalized(event.mark)
             case link.Ended():
                 self._end()
             case link.Warned():
-                self._notice(messages.Warning(code=event.code, message=event.detail))  # type: ignore[arg-type]
+                self._warned(event)
             case Gap():
                 self._notice(messages.Gap(from_=event.from_seconds, to=event.to_seconds, reason=event.reason))
             case link.Failed():
-                self.ended = True
+                self.ended = self.failed = True
                 if self.source is not None:
                     self.source.stream_failed(event.reason)
             case link.Hello() | link.Progress():
@@ -215,9 +220,16 @@ class Broadcast:
         if self.source is not None:
             self.source.stream_ended()
 
-    def _tell_finalized(self) -> None:
-        if self.source is not None:
-            self.source.stream_finalized()
+    def _finalized(self, mark: int) -> None:
+        """Answer everyone who asked for this mark and is still here."""
+        for key in [key for key in self._asked if key[0] == mark]:
+            for _ in range(self._asked.pop(key)):
+                if key[1] is self.source:
+                    key[1].stream_finalized()
+
+    def _warned(self, warned: link.Warned) -> None:
+        if warned.code in _WARNINGS:
+            self._notice(messages.Warning.model_validate({"code": warned.code, "message": warned.detail}))
 
     def _notice(self, message: messages.Gap | messages.Warning) -> None:
         if self.source is not None:
@@ -247,15 +259,16 @@ class Broadcast:
         for track, topic in self.channel.tracks(lang):
             if track is None:
                 for segment in segments:
-                    topic.publish_final(lambda offset, segment=segment: self._final(segment, offset, lang))
+                    topic.publish_final(partial(self._final, segment, lang))
                     _FINAL.inc()
             else:
                 dub = self._dubs.setdefault((lang, track), Dubbing())
                 dub.final(key, segments)
 
-    def _final(self, segment: Segment, offset: int, lang: str) -> bytes:
+    def _final(self, segment: Segment, lang: str, offset: int, spoken: bytes = b"") -> bytes:
         segment_id, rev, caption = segment
-        return frames.subtitle(segment_id, rev, offset, caption, lang, self.source_lang, is_final=True)
+        said = frames.subtitle(segment_id, rev, offset, caption, lang, self.source_lang, is_final=True)
+        return said + spoken
 
     def _settle(self, lang: str, key: object) -> None:
         for (dub_lang, track), dub in self._dubs.items():
@@ -275,7 +288,5 @@ class Broadcast:
         for blocks in self._dubs[lang, track].ready():
             for segment, voice in blocks:
                 spoken = b"" if voice is None else frames.dub_audio(segment[0], voice)
-                topic.publish_final(
-                    lambda offset, segment=segment, spoken=spoken: self._final(segment, offset, lang) + spoken
-                )
+                topic.publish_final(partial(self._final, segment, lang, spoken=spoken))
                 _FINAL.inc()

@@ -1,7 +1,7 @@
 """A channel: its topics, who publishes, what is on, and the captions so far. A personal stream is a
 channel of its own that only its session knows.
 
-Invariant: whatever language and voice somebody follows, and no other, is what the worker is asked for.
+Invariant: what somebody follows or followed lately, and nothing else, is what the worker is asked for.
 """
 
 import asyncio
@@ -19,6 +19,9 @@ from sessions.publishing import Publishing
 
 TRANSCRIPT_CAPTIONS_MAX = 50_000
 """Captions kept per language: some 40 hours of speech."""
+
+LANGUAGES_MAX = 32
+"""Made of one channel at once, whatever its viewers think up; half of what one message to a worker takes."""
 
 Track = VoiceEncoding | None
 """What a topic carries besides captions: nothing, or voices in one encoding."""
@@ -65,10 +68,15 @@ class Channel:
         return sum(map(len, self.topics.values()))
 
     def wanted(self, now: float, linger_seconds: float) -> Wanted:
-        """Return what the worker is to make: the source language, and what is followed or was lately."""
+        """Return what the worker is to make: the source language, and what is followed or was lately.
+
+        The most followed languages come first; what passes LANGUAGES_MAX is left out.
+        """
         wanted: dict[str, set[VoiceEncoding]] = {self.source_lang: set()}
-        for (lang, track), topic in self.topics.items():
+        for (lang, track), topic in sorted(self.topics.items(), key=lambda item: -len(item[1])):
             if len(topic) or now - topic.used_at < linger_seconds:
+                if lang not in wanted and len(wanted) == LANGUAGES_MAX:
+                    continue
                 voices = wanted.setdefault(lang, set())
                 if track is not None:
                     voices.add(track)

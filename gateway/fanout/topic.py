@@ -1,7 +1,7 @@
 """A topic: who follows it, what it has sent, and one write per follower and turn of the loop.
 
-Invariant: a follower gets every final after the offset it joined at, in order and once; interims only
-while they are the newest. Finals of one loop turn are joined, so that a burst costs one write each.
+Invariant: a follower gets every final from the offset it joined at to when it leaves, in order and once;
+interims only while they are the newest. Finals of one loop turn are joined: a burst costs one write each.
 """
 
 import asyncio
@@ -54,7 +54,9 @@ class Topic:
         (self._with_interims if interim else self._without)[wire] = None
 
     def leave(self, wire: Wire) -> None:
-        """Forget `wire`; harmless when it does not follow."""
+        """Forget `wire`, which has got every final up to now; harmless when it does not follow."""
+        if self._finals and (wire in self._with_interims or wire in self._without):
+            self.flush()
         self._with_interims.pop(wire, None)
         self._without.pop(wire, None)
         self.used_at = self._loop.time()
@@ -71,12 +73,6 @@ class Topic:
         self._interim = b""
         self._schedule()
         return self._history.append(frames)
-
-    def publish_more(self, offset: int, frames: bytes) -> None:
-        """Send frames that belong to the final at `offset` and came later."""
-        self._history.extend(offset, frames)
-        self._finals.append(frames)
-        self._schedule()
 
     def publish_interim(self, frames: bytes) -> None:
         """Send frames that matter only until the next of this topic."""

@@ -1,11 +1,10 @@
-"""The interface as documents: OpenAPI 3.1 of the HTTP routes, AsyncAPI 3.0 of the sockets, and a page.
+"""The interface as documents: OpenAPI 3.1 of the HTTP routes, AsyncAPI 3.0 of the sockets.
 
 Both are made from the models that validate (https://spec.openapis.org/oas/v3.1.0,
 https://www.asyncapi.com/docs/reference/specification/v3.0.0).
 """
 
 from collections.abc import Iterable
-from html import escape
 from http import HTTPStatus
 from typing import Any, get_args
 
@@ -13,7 +12,7 @@ import orjson
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.http.health import VERSION
@@ -169,68 +168,17 @@ def _close_codes() -> str:
     return "The first message authenticates. Close codes: " + "; ".join(rows) + "."
 
 
-def page() -> str:
-    """Return the interface as HTML."""
-    rows = "".join(
-        f"<tr><td><code>{o.method}</code></td><td><code>{escape(o.path)}</code></td>"
-        f"<td>{escape(o.summary)}{' (token)' if o.authenticated else ''}</td></tr>"
-        for o in OPERATIONS
-    )
-    sockets = "".join(
-        f"<tr><td><code>/ws/live/{{channel_id}}/{k.value}</code></td><td>{escape(s)}</td></tr>"
-        for k, s in SOCKETS.items()
-    )
-    query = "".join(f"<tr><td><code>{n}</code></td><td>{escape(t)}</td></tr>" for n, t in QUERY.items())
-    said, heard = (
-        "".join(
-            f"<tr><td><code>{get_args(m.model_fields['type'].annotation)[0]}</code></td>"
-            f"<td>{escape(' '.join((m.__doc__ or '').split()))}</td><td>{_fields(m)}</td></tr>"
-            for m in models
-        )
-        for models in (CLIENT_MESSAGES, SERVER_MESSAGES)
-    )
-    codes = "".join(
-        f"<tr><td>{e.code}</td><td>{escape(e.reason)}</td><td>{'yes' if e.retry else 'no'}</td></tr>"
-        for e in ENDINGS.values()
-    )
-    return _PAGE.format(rows=rows, sockets=sockets, query=query, said=said, heard=heard, codes=codes)
-
-
-def _fields(model: type[messages.Message]) -> str:
-    names = (field.alias or name for name, field in model.model_fields.items() if name != "type")
-    return ", ".join(f"<code>{name}</code>" for name in names)
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Interface - Stagedoor</title><link rel="stylesheet" href="/static/stagedoor.css"></head>
-<body><main class="reference"><h1>The interface of this server</h1>
-<p>For programs: <a href="/openapi.json">OpenAPI 3.1</a> of the HTTP routes,
-<a href="/asyncapi.json">AsyncAPI 3.0</a> of the sockets. <a href="/">Start page</a>.</p>
-<h2>Sockets</h2><div class="scroll"><table>{sockets}</table></div>
-<h3>In the URL</h3><div class="scroll"><table>{query}</table></div>
-<h3>What you send</h3><div class="scroll"><table>{said}</table></div>
-<h3>What you are sent</h3><div class="scroll"><table>{heard}</table></div>
-<h3>Close codes</h3><div class="scroll"><table>
-<thead><tr><th>Code</th><th>Meaning</th><th>Reconnect?</th></tr></thead>{codes}</table></div>
-<h2>HTTP</h2><div class="scroll"><table>{rows}</table></div></main></body></html>"""
-
-
 def routes(existing: Iterable[BaseRoute]) -> list[Route]:
     """Return the documents' routes, for the `existing` routes of this server."""
     paths = {route.path for route in existing if isinstance(route, Route)}
-    own = ("/openapi.json", "/asyncapi.json", "/docs")
+    own = ("/openapi.json", "/asyncapi.json")
     described = openapi(o for o in OPERATIONS if o.path in paths or o.path in own)
     bodies = {"/openapi.json": orjson.dumps(described), "/asyncapi.json": orjson.dumps(asyncapi())}
 
     async def document(request: Request) -> Response:
         return Response(bodies[request.url.path], media_type="application/json")
 
-    async def docs(_request: Request) -> Response:
-        return HTMLResponse(page())
-
     return [
         Route("/openapi.json", document, name="openapi"),
         Route("/asyncapi.json", document, name="asyncapi"),
-        Route("/docs", docs, name="docs"),
     ]

@@ -54,7 +54,7 @@ class Channels(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One route: `answers` maps a status to a model, or to a media type; `authenticated` wants a bearer token."""
+    """One route: `answers` maps a status to a model or a media type; `authenticated` wants a token."""
 
     method: str
     path: str
@@ -87,7 +87,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "POST", "/api/dev/token", "Sign in without a credential; in development, from this machine only",
-        {200: SignedIn}, body=SignIn, errors=(403, 415, 422),
+        {200: SignedIn}, body=SignIn, errors=(403, 413, 415, 422),
     ),
     Operation("GET", "/openapi.json", "This interface, as OpenAPI 3.1", {200: "application/json"}),
     Operation("GET", "/asyncapi.json", "The live sockets, as AsyncAPI 3.0", {200: "application/json"}),

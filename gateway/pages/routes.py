@@ -43,6 +43,9 @@ def page_routes(context: PageContext) -> list[BaseRoute]:
     async def home(_request: Request) -> Response:
         return _page(views.home())
 
+    async def docs(_request: Request) -> Response:
+        return _page(views.reference())
+
     async def studio(request: Request) -> Response:
         channel = request.path_params["channel"]
         if not CHANNEL.fullmatch(channel):
@@ -63,6 +66,7 @@ def page_routes(context: PageContext) -> list[BaseRoute]:
 
     return [
         Route("/", home, name="home"),
+        Route("/docs", docs, name="docs"),
         Route("/studio/{channel}", studio, name="studio"),
         Route("/watch/{channel}", watch, name="watch"),
         Route("/overlay/{channel}", overlay, name="overlay"),

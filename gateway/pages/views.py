@@ -6,6 +6,7 @@ from gateway.pages.context import ChannelRow, EngineRow, Load, PageContext
 from gateway.pages.files import StaticFiles
 from gateway.pages.languages import direction, language_name
 from gateway.pages.markup import Markup, data, element, fill, join
+from gateway.pages.reference import reference
 
 NOTHING = "\N{EN DASH}"
 
@@ -30,6 +31,10 @@ class Views:
             sign_in=self._sign_in(),
         )
         return self._page("Stagedoor", "home", main, facts={"page": "home"})
+
+    def reference(self) -> Markup:
+        """The interface, to read."""
+        return self._page("API · Stagedoor", "home", reference(), facts={"page": "reference"})
 
     def studio(self, channel: str) -> Markup:
         """Where a channel is published from."""
@@ -123,7 +128,6 @@ def _channels(rows: list[ChannelRow]) -> Markup:
 
 
 def _channel(row: ChannelRow) -> Markup:
-    viewers = sum(row.viewers.values())
     reading = join(
         element("span", _language(lang), " ", element("b", count), class_="tag")
         for lang, count in sorted(row.viewers.items())
@@ -132,7 +136,7 @@ def _channel(row: ChannelRow) -> Markup:
         "tr",
         element("th", element("a", row.channel_id, href=f"/watch/{row.channel_id}"), scope="row"),
         element("td", _language(row.source_lang)),
-        element("td", viewers, class_="number"),
+        element("td", sum(row.viewers.values()), class_="number"),
         element("td", reading or NOTHING),
         element("td", duration(row.live_seconds), class_="number"),
     )
@@ -169,7 +173,7 @@ def _languages(pairs: list[tuple[str, str]], voices: list[str]) -> Markup:
     return fill("languages.html", rows=join(rows))
 
 
-def _listed(codes: list[str]) -> Markup:
+def _listed(codes: Iterable[str]) -> Markup:
     return join(element("span", _language(code), class_="tag") for code in codes)
 
 

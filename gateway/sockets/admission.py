@@ -15,7 +15,7 @@ from gateway import clock
 from gateway.fanout.channel import Channel, Key
 from gateway.ids import new_id
 from gateway.metrics import AUTHENTICATIONS
-from gateway.sockets.hub import Session
+from gateway.sockets.hub import Hub, Session
 from gateway.sockets.limits import user_key
 from gateway.sockets.stage import Stage
 from sessions import endings, live, messages
@@ -24,6 +24,9 @@ from sessions.live import Kind
 from sessions.publishing import ChannelBusy
 
 log = logging.getLogger(__name__)
+
+_ACCEPTED = AUTHENTICATIONS.labels("accepted")
+_REFUSED = AUTHENTICATIONS.labels("refused")
 
 
 class NotAdmitted(Exception):
@@ -51,12 +54,22 @@ def admit(stage: Stage, request: live.Request, first: live.Authenticate, address
     principal = _principal(stage, first.token, address)
     if request.kind is Kind.PUBLISH and not principal.may_publish:
         raise NotAdmitted("NOT_ALLOWED", "Publishing needs the role creator or admin", endings.NOT_ALLOWED)
-    _count(stage, principal)
-    try:
-        return _session(stage, request, principal, first.resume)
-    except NotAdmitted:
-        stage.door.end_session(principal)
-        raise
+    _count_connection(stage, principal)
+    hub, key = stage.hub, Key(principal.tenant, request.channel_id)
+    session = _resumed(hub, request, principal, first.resume, key)
+    if session is None:
+        channel = hub.channel(key)
+        session = Session(
+            new_id("live"), principal.user, principal.tenant, request.kind, channel, stage.now()
+        )
+    source_lang = source_lang_of(request, session.channel, hub.default_source_lang)
+    if request.kind is Kind.PUBLISH:
+        _count_session(stage, principal, hub.publisher_of(key, principal.user))
+        _publish(stage, principal, session, source_lang)
+        return Admitted(principal, session, source_lang, source_lang)
+    _check_languages(stage, request, source_lang)
+    _count_session(stage, principal, session)
+    return Admitted(principal, session, source_lang, request.target_lang)
 
 
 def source_lang_of(request: live.Request, channel: Channel, default: str) -> str:
@@ -70,52 +83,52 @@ def _principal(stage: Stage, token: str, address: str) -> Principal:
     try:
         principal = verify(stage.keys, token, now=clock.wall())
     except TokenRefused as refusal:
-        AUTHENTICATIONS.labels("refused").inc()
+        _REFUSED.inc()
         details = {"reason": refusal.reason, "status_code": 401, "address": address}
         log.info("Authentication failed", extra=details)
         raise NotAdmitted("INVALID_TOKEN", "Invalid or expired token", endings.NOT_AUTHENTICATED) from refusal
-    AUTHENTICATIONS.labels("accepted").inc()
+    _ACCEPTED.inc()
     return principal
 
 
-def _count(stage: Stage, principal: Principal) -> None:
+def _count_connection(stage: Stage, principal: Principal) -> None:
     try:
         stage.door.connections.admit(user_key(principal), stage.now())
-        stage.door.begin_session(principal)
     except RateLimited as refusal:
         wait_seconds = refusal.retry_after_seconds
         log.info("Rate limited", extra={"user": user_key(principal), "status_code": 429})
         raise NotAdmitted(
             "RATE_LIMITED", str(refusal), endings.TOO_MANY, status=429, retry_after_seconds=wait_seconds
         ) from refusal
+
+
+def _count_session(stage: Stage, principal: Principal, before: Session | None) -> None:
+    """Count one more session of the user, in the place of `before` if that still has a connection: one that
+    broke without a word must not keep its user out."""
+    if before is not None and before.socket is not None:
+        before.socket.supersede()
+    try:
+        stage.door.begin_session(principal)
     except TooManyAtOnce as refusal:
         raise NotAdmitted(
             "TOO_MANY_SESSIONS", str(refusal), endings.TOO_MANY, status=429, retry_after_seconds=5
         ) from refusal
 
 
-def _session(
-    stage: Stage, request: live.Request, principal: Principal, resume: messages.Resume | None
-) -> Admitted:
-    hub = stage.hub
-    key = Key(principal.tenant, request.channel_id)
-    session = resume and hub.session_of(
-        resume.session_id, principal.user, principal.tenant, request.kind, key
-    )
-    if not session:
-        channel = hub.channel(key)
-        session = Session(
-            new_id("live"), principal.user, principal.tenant, request.kind, channel, stage.now()
-        )
-    source_lang = source_lang_of(request, session.channel, hub.settings.default_source_lang)
-    if request.kind is Kind.PUBLISH:
-        try:
-            hub.publish(session, source_lang)
-        except ChannelBusy as refusal:
-            raise NotAdmitted("CHANNEL_BUSY", str(refusal), endings.NOT_ALLOWED) from refusal
-        return Admitted(principal, session, source_lang, source_lang)
-    _check_languages(stage, request, source_lang)
-    return Admitted(principal, session, source_lang, request.target_lang)
+def _resumed(
+    hub: Hub, request: live.Request, principal: Principal, resume: messages.Resume | None, key: Key
+) -> Session | None:
+    if resume is None:
+        return None
+    return hub.session_of(resume.session_id, principal.user, principal.tenant, request.kind, key)
+
+
+def _publish(stage: Stage, principal: Principal, session: Session, source_lang: str) -> None:
+    try:
+        stage.hub.publish(session, source_lang)
+    except ChannelBusy as refusal:
+        stage.door.end_session(principal)
+        raise NotAdmitted("CHANNEL_BUSY", str(refusal), endings.NOT_ALLOWED) from refusal
 
 
 def _check_languages(stage: Stage, request: live.Request, source_lang: str) -> None:

@@ -5,9 +5,8 @@ Invariant: a credential in the URL is refused before anything else, because URLs
 
 import re
 from typing import get_args
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from starlette.requests import HTTPConnection
 from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
@@ -18,6 +17,7 @@ from gateway.settings import Settings
 from gateway.sockets.live import LiveSocket
 from gateway.sockets.stage import Stage
 from gateway.wire.fallback import finished, wire_of
+from media.engines.base import primary
 from media.intake import ENCODINGS, RATE_MAX, RATE_MIN
 from media.link import SAMPLE_RATE, VoiceEncoding
 from sessions.live import Kind, Request
@@ -39,10 +39,10 @@ class LiveEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse before the upgrade, or accept and hand the connection to a LiveSocket."""
-        connection = HTTPConnection(scope)
-        address = connection.client.host if connection.client else ""
+        client = scope.get("client")
+        address = client[0] if client else ""
         try:
-            request = self._admit(connection, address)
+            request = self._admit(scope, address)
         except Refused as refusal:
             await _deny(refusal, scope, receive, send)
             return
@@ -50,30 +50,42 @@ class LiveEndpoint:
             await _deny(refused_by(refusal), scope, receive, send)
             return
         await receive()
-        await send({"type": "websocket.accept"})
+        try:
+            await send({"type": "websocket.accept"})
+        except OSError:
+            self._stage.door.depart(address)
+            raise
         wire = wire_of(scope, receive, send)
         wire.attach(LiveSocket(self._stage, request, wire))
         await finished(wire)
 
-    def _admit(self, connection: HTTPConnection, address: str) -> Request:
-        query = connection.query_params
-        if not CREDENTIAL_NAMES.isdisjoint(name.lower() for name in query):
+    def _admit(self, scope: Scope, address: str) -> Request:
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        if not CREDENTIAL_NAMES.isdisjoint(map(str.lower, query)):
             raise Refused(401, "TOKEN_IN_URL", "A URL must not carry a credential; connect without it and "
                           'send {"type":"authenticate","token":"..."} as the first message')  # fmt: skip
-        self._stage.door.upgrades.admit(address, self._stage.hub.loop.time())
-        self._check_origin(connection)
-        request = parse_request(self._kind, connection.path_params["channel_id"], dict(query))
+        self._stage.door.upgrades.admit(address, self._stage.now())
+        self._check_origin(dict(scope["headers"]))
+        request = parse_request(self._kind, scope["path_params"]["channel_id"], query)
         self._stage.door.arrive(address)
         return request
 
-    def _check_origin(self, connection: HTTPConnection) -> None:
-        origin = connection.headers.get("origin")
-        if origin is None or "cookie" not in connection.headers:
+    def _check_origin(self, headers: dict[bytes, bytes]) -> None:
+        if b"origin" not in headers or b"cookie" not in headers:
             return
-        own = urlsplit(origin).netloc == connection.headers.get("host")
+        origin = headers[b"origin"].decode("latin-1")
+        named = _host_of(origin)
+        own = named != "" and named == headers.get(b"host", b"").decode("latin-1")
         if not own and origin not in self._settings.allowed_origins:
             raise Refused(403, "ORIGIN_NOT_ALLOWED", f"Pages of {origin} may not connect here with a cookie; "
                           "add the origin to ALLOWED_ORIGINS")  # fmt: skip
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def parse_request(kind: Kind, channel_id: str, query: dict[str, str]) -> Request:
@@ -97,15 +109,17 @@ def parse_request(kind: Kind, channel_id: str, query: dict[str, str]) -> Request
 
 
 def _language(query: dict[str, str], name: str) -> str:
+    """Return the language asked for, without its region: that is what engines tell apart, and a topic for
+    each spelling would be work without bound."""
     value = query.get(name, "")
-    if value and _LANGUAGE.match(value) is None:
+    if value and _LANGUAGE.fullmatch(value) is None:
         raise _bad(name, f"{name} is a language tag such as en, es or pt-BR")
-    return value
+    return primary(value)
 
 
 def _sample_rate(query: dict[str, str]) -> int:
     value = query.get("sample_rate", str(SAMPLE_RATE))
-    if not (value.isascii() and value.isdigit()) or not RATE_MIN <= int(value[:9]) <= RATE_MAX:
+    if not (value.isascii() and value.isdigit() and len(value) < 9) or not RATE_MIN <= int(value) <= RATE_MAX:
         raise _bad("sample_rate", f"sample_rate is a number of Hz from {RATE_MIN} to {RATE_MAX}")
     return int(value)
 

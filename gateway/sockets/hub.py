@@ -13,6 +13,7 @@ from gateway.ids import new_id
 from gateway.metrics import CHANNELS
 from gateway.settings import Settings
 from gateway.workers.pool import WorkerPool
+from media.engines.base import primary
 from sessions import publishing
 from sessions.history import HistoryLimits
 from sessions.live import Kind
@@ -52,6 +53,11 @@ class Hub:
     broadcasts: dict[Key, Broadcast] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
 
+    @property
+    def default_source_lang(self) -> str:
+        """What is spoken where nobody said."""
+        return primary(self.settings.default_source_lang)
+
     def channel(self, key: Key) -> Channel:
         """Return a channel, made at its first use."""
         channel = self.channels.get(key)
@@ -65,13 +71,23 @@ class Hub:
         return self._new_channel(key, personal=True)
 
     def session_of(self, session_id: str, user: str, tenant: str, kind: Kind, key: Key) -> Session | None:
-        """Return a session that may be resumed: this user's, of this kind and channel."""
+        """Return a session that may be resumed: this user's, of this kind and channel, not one whose own
+        stream has failed."""
         session = self.sessions.get(session_id)
         if session is None or session.ended:
             return None
         if (session.user, session.tenant, session.kind, session.channel.key) != (user, tenant, kind, key):
             return None
+        if session.channel.personal and session.own is not None and session.own.failed:
+            return None
         return session
+
+    def publisher_of(self, key: Key, user: str) -> Session | None:
+        """Return the session with which this user publishes on a channel now."""
+        channel = self.channels.get(key)
+        if channel is None or channel.publishing.state != "live" or channel.publishing.user != user:
+            return None
+        return self.sessions.get(channel.publishing.session_id)
 
     def publish(self, session: Session, source_lang: str) -> None:
         """Let a session's user bring the channel's stream: a new one, or the one it had.
@@ -92,6 +108,7 @@ class Hub:
         if old is not None and not old.ended:
             old.source = None
             old.end()
+        session.payload_bytes = 0
         session.own = self.broadcasts[channel.key] = self._new_broadcast(channel, source_lang)
         channel.start(session.own.stream_id, source_lang)
         for follower in list(self.sessions.values()):
@@ -164,10 +181,11 @@ class Hub:
         for session in list(self.sessions.values()):
             if session.socket is None and now - session.lost_at >= self.settings.resume_grace_seconds:
                 self.end(session)
+        held = {session.channel for session in self.sessions.values()}
         for key, channel in list(self.channels.items()):
             if key in self.broadcasts:
                 self.retarget(channel)
-            elif not channel.followers() and now - channel.used_at >= self.settings.channel_idle_seconds:
+            elif channel not in held and now - channel.used_at >= self.settings.channel_idle_seconds:
                 del self.channels[key]
 
     def _supersede(self, session_id: str | None, successor: Session) -> None:
@@ -180,7 +198,7 @@ class Hub:
 
     def _new_channel(self, key: Key, *, personal: bool) -> Channel:
         limits = HistoryLimits(self.settings.history_finals_max, self.settings.history_bytes_max)
-        return Channel(key, self.settings.default_source_lang, limits, self.loop, personal)
+        return Channel(key, self.default_source_lang, limits, self.loop, personal)
 
     def _new_broadcast(self, channel: Channel, source_lang: str) -> Broadcast:
         return Broadcast(channel, new_id("s")[:10], source_lang, self.pool, self.loop.time())

@@ -48,17 +48,16 @@ class DoorLimits:
             "connections without a token",
             CrowdLimits(settings.address_unauthenticated_max, settings.unauthenticated_max),
         )
+        WAITING.set_function(lambda: self._waiting.total)
         self._sessions = Crowd("live sessions", CrowdLimits(settings.live_quota_concurrent_sessions))
 
     def arrive(self, address: str) -> None:
         """Count a connection that has shown no token yet. Raises TooManyAtOnce."""
         self._waiting.enter(address)
-        WAITING.set(self._waiting.total)
 
     def depart(self, address: str) -> None:
         """Count it no more: it authenticated, or went away."""
         self._waiting.leave(address)
-        WAITING.set(self._waiting.total)
 
     def begin_session(self, principal: Principal) -> None:
         """Count a live session of its user. Raises TooManyAtOnce."""

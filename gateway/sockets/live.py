@@ -10,6 +10,7 @@ from typing import assert_never
 
 from auth.principal import Principal
 from gateway import clock
+from gateway.fanout.broadcast import Broadcast
 from gateway.fanout.channel import Track
 from gateway.fanout.topic import Topic
 from gateway.metrics import AUDIO_SECONDS, CLOSES, CONNECTIONS, REFUSALS, RESUMES
@@ -18,6 +19,7 @@ from gateway.sockets.hub import Session
 from gateway.sockets.stage import Stage
 from gateway.wire.frames import text_frame
 from gateway.wire.interface import Wire
+from media.engines.base import primary
 from media.intake import Intake, NotAudio
 from media.link import BYTES_PER_SECOND
 from sessions import endings, live, messages
@@ -25,6 +27,11 @@ from sessions.history import CannotResume
 from sessions.live import Kind, LiveSession
 
 log = logging.getLogger(__name__)
+
+ORDINARY_CODES = frozenset({1000, 1001, 1005})
+"""Clients that went as they should: counted, and in the log at `debug` only."""
+
+_OPEN = {kind: CONNECTIONS.labels(kind.value) for kind in Kind}
 
 
 class LiveSocket:
@@ -77,10 +84,10 @@ class LiveSocket:
         session, self._session = self._session, None
         if session is None:
             return
-        assert self._principal is not None
-        self._stage.door.end_session(self._principal)
-        CONNECTIONS.labels(session.kind.value).dec()
-        log.info("WebSocket closed", extra={"sessionId": session.session_id, "code": code})
+        self._leave_place()
+        _OPEN[session.kind].dec()
+        level = logging.DEBUG if code in ORDINARY_CODES else logging.INFO
+        log.log(level, "WebSocket closed", extra={"sessionId": session.session_id, "code": code})
         if session.socket is self:
             self._stage.hub.lost(session)
 
@@ -94,6 +101,7 @@ class LiveSocket:
 
     def supersede(self) -> None:
         """Give way to the next connection of this session, or of this publisher."""
+        self._leave_place()
         if self._session is not None:
             self._session.socket = None
         self._rules.superseded()
@@ -154,6 +162,8 @@ class LiveSocket:
                 self._take_audio(effect.payloads)
             case live.Send():
                 self._send(effect.message)
+            case live.AnswerPing():
+                self._answer_ping(effect.ping_id)
             case live.Authenticate():
                 self._authenticate(effect)
             case live.TakeCaption():
@@ -197,12 +207,10 @@ class LiveSocket:
             return
         self._depart()
         session = admitted.session
-        if session.socket is not None:
-            session.socket.supersede()
         self._principal, self._session, session.socket = admitted.principal, session, self
         self._lang = admitted.target_lang
         self._stage.hub.sessions[session.session_id] = session
-        CONNECTIONS.labels(session.kind.value).inc()
+        _OPEN[session.kind].inc()
         log.info("WebSocket connected", extra={"sessionId": session.session_id, "kind": session.kind.value,
                                                "channelId": session.channel.key.channel_id})  # fmt: skip
         if session.own is not None:
@@ -213,7 +221,12 @@ class LiveSocket:
         """Tell the client that it is connected, then what it missed, then let it follow its topic."""
         session, request = admitted.session, self._rules.request
         topic = session.channel.topic(self._lang, self._track())
-        missed, resync = self._missed(topic, resume) if resume is not None else (b"", None)
+        follows = request.kind is not Kind.PUBLISH or request.captions
+        missed, resync = self._missed(topic, resume) if resume is not None and follows else (b"", None)
+        if follows:
+            resumed = resume is not None and resync is None
+        else:
+            resumed = resume is not None and resume.session_id == session.session_id
         connected = messages.Connected(
             session_id=session.session_id,
             channel_id=request.channel_id,
@@ -224,7 +237,7 @@ class LiveSocket:
             epoch=topic.epoch,
             offset=topic.offset,
             state=session.channel.publishing.state,
-            resumed=resume is not None and resync is None,
+            resumed=resumed,
             audio=self._audio_taken(session),
         )
         self._rules.admitted(connected, session.started_at)
@@ -234,7 +247,7 @@ class LiveSocket:
             self._wire.write(missed)
         if resync is not None:
             self._send(resync)
-        if request.kind is not Kind.PUBLISH or request.captions:
+        if follows:
             self._follow(session, topic)
 
     def _missed(self, topic: Topic, resume: messages.Resume) -> tuple[bytes, messages.Resync | None]:
@@ -251,6 +264,15 @@ class LiveSocket:
             return None
         seconds = round(session.own.received_seconds, 3)
         return messages.AudioTaken(bytes=session.payload_bytes, seconds=seconds)
+
+    def _answer_ping(self, ping_id: int | str | None) -> None:
+        assert self._session is not None
+        broadcast = self._session.own or self._stage.hub.broadcasts.get(self._session.channel.key)
+        pong = messages.Pong(id=ping_id)
+        if broadcast is not None and broadcast.received_seconds:
+            seconds = round(broadcast.received_seconds, 3), round(broadcast.processed_seconds, 3)
+            pong = messages.Pong(id=ping_id, received_seconds=seconds[0], processed_seconds=seconds[1])
+        self._send(pong)
 
     # --- following ------------------------------------------------------------------------------------
 
@@ -279,9 +301,9 @@ class LiveSocket:
             self._topic = None
 
     def _retarget(self, lang: str) -> None:
-        session = self._session
+        session, lang = self._session, primary(lang)
         assert session is not None
-        default = self._stage.hub.settings.default_source_lang
+        default = self._stage.hub.default_source_lang
         source_lang = source_lang_of(self._rules.request, session.channel, default)
         if not self._stage.catalogue.serves(source_lang, lang):
             self._rules.object_to("LANGUAGE_NOT_SERVED", self._stage.unserved(source_lang, lang),
@@ -323,6 +345,10 @@ class LiveSocket:
             session.payload_bytes, broadcast.received_seconds, broadcast.processed_seconds, now
         )
         self._rules.audio_ahead(self._intake_bytes / BYTES_PER_SECOND, now)
+        self._hold_back(broadcast)
+
+    def _hold_back(self, broadcast: Broadcast) -> None:
+        """Read no further while the stream has more than it can pass on."""
         if broadcast.full and not self._paused:
             self._paused = True
             self._wire.pause_reading()
@@ -330,7 +356,7 @@ class LiveSocket:
     def _begin_audio(self, session: Session) -> bool:
         """Make ready for audio, of a personal stream if need be; False if nothing here hears its language."""
         request = self._rules.request
-        asked = request.source_lang or self._stage.hub.settings.default_source_lang
+        asked = request.source_lang or self._stage.hub.default_source_lang
         lang = session.own.source_lang if session.own is not None else asked
         if not self._stage.catalogue.hears(lang):
             self._rules.refuse("LANGUAGE_NOT_SERVED", self._stage.unheard(lang), endings.POLICY,
@@ -347,6 +373,7 @@ class LiveSocket:
         assert self._session is not None
         assert self._session.own is not None
         self._session.own.take_caption(caption, self._stage.now())
+        self._hold_back(self._session.own)
 
     def _finalize(self) -> None:
         assert self._session is not None
@@ -355,10 +382,12 @@ class LiveSocket:
         else:
             self._flush_intake(self._session)
             self._session.own.finalize()
+            self._hold_back(self._session.own)
 
     def _end(self) -> None:
         assert self._session is not None
         if self._session.own is None:
+            self._flush_topic()
             self._rules.stream_ended(0.0, 0.0)
         else:
             self._flush_intake(self._session)
@@ -367,6 +396,12 @@ class LiveSocket:
     def _flush_intake(self, session: Session) -> None:
         if self._intake is not None and session.own is not None and (pcm := self._intake.flush()):
             session.own.take_audio(pcm, self._stage.now())
+
+    def _leave_place(self) -> None:
+        """Be counted no more among the user's sessions."""
+        if self._principal is not None:
+            self._stage.door.end_session(self._principal)
+            self._principal = None
 
     def _depart(self) -> None:
         if self._waiting:

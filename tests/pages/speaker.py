@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from tests.pages.stage import Channel, Stage, open_stage
+from tests.pages.channel import Channel
+from tests.pages.stage import Stage, open_stage
 
 SPEECH = [
     (

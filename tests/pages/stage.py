@@ -4,13 +4,10 @@
 """
 
 import asyncio
-import base64
 import json
-import math
-import struct
+from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import uvicorn
@@ -21,130 +18,12 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateway.pages import ChannelRow, EngineRow, Load, PageContext, page_routes
+from gateway.tasks import Tasks
+from tests.pages.channel import Channel, Message, Peer, claims_of, token
 
 PAIRS = [("en", "en"), ("en", "es"), ("en", "he"), ("es", "en"), ("es", "es")]
 VOICES = ["en", "es"]
 SERVED = [{"source_lang": source, "target_lang": target} for source, target in PAIRS]
-FAR_FUTURE = 4102444800
-Message = dict[str, Any]
-
-
-def token(
-    user: str, role: str = "fan", exp: int = FAR_FUTURE, tenant: str = "default", plan: str = "pro"
-) -> str:
-    """A token that looks like ours; this stage knows a person by it and checks no signature."""
-    claims = {"sub": user, "roles": [role], "plan": plan, "tenant": tenant, "exp": exp}
-    part = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-    return f"eyJhbGciOiJIUzI1NiJ9.{part}.c2lnbmF0dXJl"
-
-
-def claims_of(text: str) -> Message | None:
-    try:
-        part = text.split(".")[1]
-        claims: Message = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (IndexError, ValueError):
-        return None
-    return claims
-
-
-def tone(seconds: float, hertz: float, rate: int = 24_000) -> bytes:
-    """A sine wave as s16le PCM."""
-    samples = (round(6000 * math.sin(2 * math.pi * hertz * n / rate)) for n in range(int(seconds * rate)))
-    return b"".join(struct.pack("<h", sample) for sample in samples)
-
-
-@dataclass(eq=False)
-class Peer:
-    """One accepted connection."""
-
-    socket: WebSocket
-    kind: str
-    query: dict[str, str]
-    lang: str = ""
-    claims: Message = field(default_factory=dict)
-    resume: Message | None = None
-    messages: list[Message] = field(default_factory=list)
-    audio: bytearray = field(default_factory=bytearray)
-
-    async def say(self, message: Message) -> None:
-        await self.socket.send_text(json.dumps(message))
-
-
-@dataclass
-class Channel:
-    """One channel; what it says is what a test tells it to say."""
-
-    name: str
-    state: str = "waiting"
-    source: str = "en"
-    epoch: str = "e1"
-    peers: list[Peer] = field(default_factory=list)
-    finals: dict[str, list[Message]] = field(default_factory=dict)
-    audio: bytearray = field(default_factory=bytearray)
-    taken_bytes: int = 0
-    refuse: list[Message] = field(default_factory=list)
-    closings: list[tuple[int, Message | None]] = field(default_factory=list)
-    acknowledging: bool = True
-    keep_replay: bool = True
-    came: list[Peer] = field(default_factory=list)
-
-    def viewers(self, kind: str = "subtitles") -> list[Peer]:
-        return [peer for peer in self.peers if peer.kind == kind]
-
-    async def to(self, peers: list[Peer], message: Message) -> None:
-        for peer in list(peers):
-            await peer.say(message)
-
-    async def start(self, source: str = "en") -> None:
-        self.state, self.source = "live", source
-        await self._state()
-
-    async def finish(self) -> None:
-        self.state = "ended"
-        await self._state()
-
-    async def _state(self) -> None:
-        message = {"type": "channel", "state": self.state, "source_lang": self.source, "stream_id": "s1"}
-        await self.to(self.viewers() + self.viewers("dubbing"), message)
-
-    async def subtitle(self, text: str, *, segment: str, final: bool, **more: Any) -> Message:
-        """Say a subtitle to everyone who reads `lang` (default: the source language); a final one is kept."""
-        lang = more.pop("lang", self.source)
-        kept = self.finals.setdefault(lang, [])
-        message = {
-            "type": "subtitle", "segment_id": segment, "rev": 0, "is_final": final,
-            "text": text, "lang": lang, "source_text": text, "source_lang": self.source,
-            "start": 0.0, "end": 1.0, "words": [],
-        } | more  # fmt: skip
-        message["offset"] = len(kept) + 1 if final else len(kept)
-        if final:
-            kept.append(message)
-        readers = [peer for peer in self.peers if peer.lang == lang and peer.kind != "dubbing"]
-        await self.to(readers, message)
-        return message
-
-    async def final(self, text: str, segment: str, **more: Any) -> Message:
-        return await self.subtitle(text, segment=segment, final=True, **more)
-
-    async def interim(self, text: str, segment: str, rev: int, **more: Any) -> Message:
-        return await self.subtitle(text, segment=segment, final=False, rev=rev, **more)
-
-    async def dub(self, segment: str, seconds: float = 0.3, hertz: float = 440.0, lang: str = "en") -> None:
-        header = {
-            "type": "dub_audio", "segment_id": segment, "lang": lang, "start": 0.0, "duration": seconds,
-            "sample_rate": 24_000, "encoding": "pcm_s16le", "last": True,
-        }  # fmt: skip
-        for peer in self.viewers("dubbing"):
-            if peer.lang == lang:
-                await peer.say(header)
-                await peer.socket.send_bytes(tone(seconds, hertz))
-
-    async def drop(self, code: int = 1012, error: Message | None = None) -> None:
-        """Close everybody with `code`, after `error` if given."""
-        for peer in list(self.peers):
-            if error:
-                await peer.say({"type": "error", **error})
-            await peer.socket.close(code)
 
 
 class Stage:
@@ -189,7 +68,7 @@ class Stage:
 
     def rows(self) -> list[ChannelRow]:
         live = [channel for channel in self.channels.values() if channel.state == "live"]
-        return [ChannelRow(channel.name, channel.source, _count(channel), 754.0) for channel in live]
+        return [_row(channel) for channel in live]
 
     def watching(self) -> int:
         return sum(len(channel.viewers()) for channel in self.channels.values())
@@ -315,7 +194,7 @@ class Stage:
                 continue
             message = json.loads(event["text"])
             peer.messages.append(message)
-            if message["type"] == "ping":
+            if message["type"] == "ping" and not channel.muted:
                 await peer.say({"type": "pong"})
             elif message["type"] == "set_target":
                 await self._set_target(channel, peer, message["target_lang"])
@@ -352,24 +231,16 @@ class Stage:
         await peer.say({"type": "target", "target_lang": lang, "epoch": channel.epoch, "offset": offset})
 
 
-def _count(channel: Channel) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for peer in channel.viewers():
-        counts[peer.lang] = counts.get(peer.lang, 0) + 1
-    return counts
+def _row(channel: Channel) -> ChannelRow:
+    viewers = Counter(peer.lang for peer in channel.viewers())
+    return ChannelRow(channel.name, channel.source, viewers, 754.0)
 
 
 class _Server(uvicorn.Server):
     """Leaves the process's signals alone: it runs inside the tests' own event loop."""
 
     def capture_signals(self) -> Any:
-        return _nothing()
-
-
-class _nothing:  # noqa: N801 - a context manager used like a function
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_error: object) -> None: ...
+        return nullcontext()
 
 
 @asynccontextmanager
@@ -379,14 +250,15 @@ async def open_stage(stage: Stage, port: int = 0) -> AsyncIterator[Stage]:
         stage.app, "127.0.0.1", port, log_level="warning", ws="websockets-sansio", lifespan="off"
     )
     server = _Server(config)
-    async with asyncio.TaskGroup() as group:
-        serving = group.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - uvicorn tells it in no other way
-            await asyncio.sleep(0.01)
-        stage.address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        try:
-            yield stage
-        finally:
-            server.should_exit = True
-            server.force_exit = True
-            await serving
+    # Not a task group: pytest enters and leaves a fixture in two tasks.
+    serving = Tasks().start(server.serve(), name="stage")
+    while not server.started:  # noqa: ASYNC110 - uvicorn tells it in no other way
+        await asyncio.sleep(0.01)
+    stage.address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    try:
+        yield stage
+    finally:
+        server.should_exit = True
+        for channel in stage.channels.values():
+            await channel.drop(1001)
+        await serving

@@ -53,7 +53,9 @@ export function setLines(text, before, fits) {
   const words = split(text);
   const wished = new Set();
   let index = 0;
-  for (const part of text.split("\n")) wished.add((index += split(part).length));
+  const parts = text.split("\n");
+  // On a narrow screen the server's lines do not fit: its breaks would leave single words behind.
+  if (parts.every(fits)) for (const part of parts) wished.add((index += split(part).length));
   const held = before.filter((line) => line.length > 0);
   const old = held.flat();
   const breaks = [];

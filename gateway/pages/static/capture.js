@@ -1,4 +1,4 @@
-/** Where the sound comes from: the microphone as Opus or PCM, or a file. Each gives pieces as it is heard. */
+/** The microphone as Opus or as PCM: gives pieces as it is heard, and says how loud it is. */
 
 import { BYTES_PER_SECOND } from "./outbox.js";
 
@@ -14,7 +14,7 @@ import { BYTES_PER_SECOND } from "./outbox.js";
  * @property {() => Promise<void>} stop gives the last pieces first
  */
 
-const RATE = 16_000;
+export const RATE = 16_000;
 const SLICE_MS = 100;
 
 /** @type {[string, "webm_opus" | "ogg_opus"][]} */
@@ -25,19 +25,8 @@ export function loudness(rms) {
   return rms <= 0 ? 0 : Math.min(1, Math.max(0, 1 + (20 * Math.log10(rms)) / 60));
 }
 
-/** @param {Float32Array} samples @returns {Uint8Array<ArrayBuffer>} s16le */
-export function toPcm(samples) {
-  const bytes = new Uint8Array(samples.length * 2);
-  const view = new DataView(bytes.buffer);
-  for (let i = 0; i < samples.length; i++) {
-    const sample = Math.max(-1, Math.min(1, samples[i] ?? 0));
-    view.setInt16(i * 2, Math.round(sample * 32767), true);
-  }
-  return bytes;
-}
-
-/** @param {Float32Array} samples @returns {number} */
-function rms(samples) {
+/** @param {Float32Array} samples @returns {number} the root of the mean square */
+export function rms(samples) {
   let sum = 0;
   for (const sample of samples) sum += sample * sample;
   return Math.sqrt(sum / Math.max(1, samples.length));
@@ -96,14 +85,16 @@ class Ear {
     this.context = context;
     this.source = context.createMediaStreamSource(stream);
     this.analyser = context.createAnalyser();
-    this.analyser.fftSize = 1024;
+    this.analyser.fftSize = 8192; // 170 ms at 48 kHz: nothing that is heard falls between two looks
     this.samples = new Float32Array(this.analyser.fftSize);
     this.source.connect(this.analyser);
   }
 
   level() {
     this.analyser.getFloatTimeDomainData(this.samples);
-    return loudness(rms(this.samples));
+    let loudest = 0;
+    for (let at = 0; at < this.samples.length; at += 1024) loudest = Math.max(loudest, rms(this.samples.subarray(at, at + 1024)));
+    return loudness(loudest);
   }
 
   async close() {
@@ -217,93 +208,5 @@ class PcmCapture {
     this.node?.disconnect();
     for (const track of this.stream.getTracks()) track.stop();
     await this.ear.close();
-  }
-}
-
-const FILE_SECONDS_MAX = 2 * 3600;
-
-/**
- * Reads a sound file into 16 kHz mono.
- * @param {File} file
- * @returns {Promise<Float32Array>} Throws an Error that says what to do.
- */
-export async function decodeFile(file) {
-  let decoded;
-  try {
-    decoded = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(await file.arrayBuffer());
-  } catch (error) {
-    throw new Error("This browser cannot read that file. WAV, MP3, M4A, Ogg and WebM work in most.", { cause: error });
-  }
-  if (decoded.duration > FILE_SECONDS_MAX) throw new Error("The file is longer than two hours. Cut it into parts.");
-  const context = new OfflineAudioContext(1, Math.max(1, Math.ceil(decoded.duration * RATE)), RATE);
-  const source = context.createBufferSource();
-  source.buffer = decoded;
-  source.connect(context.destination);
-  source.start();
-  return (await context.startRendering()).getChannelData(0);
-}
-
-/** @implements {Capture} */
-export class FileCapture {
-  container = false;
-  encoding = /** @type {const} */ ("pcm_s16le");
-
-  /** @param {Float32Array} samples 16 kHz @param {(done: number, total: number) => void} progress seconds */
-  constructor(samples, progress) {
-    this.samples = samples;
-    this.progress = progress;
-    this.position = 0;
-    this.credit = 0; // seconds that may be given
-    this.at = 0;
-    this.paused = false;
-    this.now = 0;
-    /** @type {Worker | null} */
-    this.ticker = null;
-    /** @type {() => void} called once, when the file is through */
-    this.onDone = () => {};
-  }
-
-  /** @param {(piece: Uint8Array<ArrayBuffer>, seconds: number) => void} take */
-  async start(take) {
-    this.at = performance.now();
-    // A worker keeps time while the tab is in the background, where a page's own timers are slowed down.
-    this.ticker = new Worker(new URL("./ticker.js", import.meta.url));
-    this.ticker.onmessage = () => this.#tick(take);
-  }
-
-  /** @param {(piece: Uint8Array<ArrayBuffer>, seconds: number) => void} take */
-  #tick(take) {
-    const now = performance.now();
-    if (!this.paused) this.credit = Math.min(5, this.credit + (now - this.at) / 1000);
-    this.at = now;
-    const step = RATE / 10;
-    while (this.credit >= 0.1 && this.position < this.samples.length) {
-      const part = this.samples.subarray(this.position, this.position + step);
-      this.position += part.length;
-      this.credit -= 0.1;
-      this.now = loudness(rms(part));
-      take(toPcm(part), part.length / RATE);
-    }
-    this.progress(this.position / RATE, this.samples.length / RATE);
-    if (this.position >= this.samples.length) {
-      this.ticker?.terminate();
-      this.now = 0;
-      this.onDone();
-    }
-  }
-
-  renew() {}
-
-  /** @param {boolean} paused */
-  pause(paused) {
-    this.paused = paused;
-  }
-
-  level() {
-    return this.now;
-  }
-
-  async stop() {
-    this.ticker?.terminate();
   }
 }

@@ -98,7 +98,10 @@ export async function developmentToken(who) {
 /** Makes the sign-in form and the corner that says who is signed in work. */
 export function wireIdentity() {
   const corner = byId("identity", HTMLElement);
-  const draw = () => drawCorner(corner);
+  const draw = () => {
+    drawCorner(corner);
+    drawForms();
+  };
   identity.addEventListener("change", draw);
   for (const form of document.querySelectorAll("form[data-sign-in]")) {
     form.addEventListener("submit", (event) => {
@@ -144,6 +147,30 @@ async function submit(form) {
   }
 }
 
+/** Who is signed in stands where the form was. */
+function drawForms() {
+  const who = identity.claims;
+  for (const form of document.querySelectorAll("form[data-sign-in]")) /** @type {HTMLElement} */ (form).hidden = who !== null;
+  for (const place of document.querySelectorAll("[data-signed-in]")) {
+    /** @type {HTMLElement} */ (place).hidden = who === null;
+    if (!who) continue;
+    const out = make("button", { type: "button" }, "Sign out");
+    out.addEventListener("click", () => identity.signOut());
+    place.replaceChildren(
+      make("p", {}, "You are ", make("b", {}, who.sub), `, ${who.roles.join(", ")}, with the plan ${who.plan} in the tenant ${who.tenant}.`),
+      make("p", { class: "hint" }, `Until ${until(who)}. Other tabs of this browser are signed in with it.`),
+      make("div", { class: "row" }, out),
+    );
+  }
+}
+
+/** @param {Claims} who @returns {string} */
+function until(who) {
+  const end = new Date(who.exp * 1000);
+  const today = end.toDateString() === new Date().toDateString();
+  return today ? end.toLocaleTimeString([], { timeStyle: "short" }) : end.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+}
+
 /** @param {HTMLElement} corner */
 function drawCorner(corner) {
   corner.hidden = false;
@@ -154,9 +181,8 @@ function drawCorner(corner) {
     corner.replaceChildren(open);
     return;
   }
-  const until = new Date(who.exp * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  const name = make("span", { class: "identity-name", title: `Tenant ${who.tenant}, plan ${who.plan}, until ${until}` });
-  name.append(make("b", {}, who.sub), ` ${who.roles.join(", ")}`);
+  const name = make("span", { class: "identity-name", title: `Tenant ${who.tenant}, plan ${who.plan}, until ${until(who)}` });
+  name.append(make("b", {}, who.sub), make("span", { class: "identity-role" }, ` ${who.roles.join(", ")}`));
   const out = make("button", { type: "button", class: "quiet-button" }, "Sign out");
   out.addEventListener("click", () => identity.signOut());
   corner.replaceChildren(name, out);

@@ -22,6 +22,6 @@
  * @typedef {{type: "error", code: string, message: string, recoverable: boolean, retry_after_seconds?: number,
  *   served?: {source_lang: string, target_lang: string}[], window?: string, resets_at?: string}} Refusal
  * @typedef {Connected | ChannelState | Subtitle | DubAudio | Target | AudioAck | Lag | Gap | Warning | Resync | Ended
- *   | Refusal | {type: "pong"} | {type: "finalized", seconds: number} | {type: "quota"}} Message
+ *   | Refusal | {type: "pong", received_seconds?: number, processed_seconds?: number} | {type: "finalized", seconds: number} | {type: "quota"}} Message
  */
 export {};

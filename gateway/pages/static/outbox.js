@@ -4,7 +4,7 @@
  */
 
 export const BYTES_PER_SECOND = 32_000;
-export const KEPT_MAX_BYTES = 60 * BYTES_PER_SECOND;
+export const KEPT_MAX_BYTES = 75 * BYTES_PER_SECOND; // longer than the server waits for a lost publisher
 export const FRAME_BYTES = 3_200; // 100 ms; the server wants 20..250 ms
 const CATCH_UP = 4; // times real time, after a reconnect
 const BURST_BYTES = 2 * BYTES_PER_SECOND;

@@ -11,7 +11,7 @@ import { Outbox } from "./outbox.js";
 /** @import {Connected, Ended, Message} from "./messages.js" */
 
 const IN_FLIGHT_MAX_BYTES = 256 * 1024;
-const BLOBS_KEPT_MAX = 300; // 30 s of Opus
+const BLOBS_KEPT_MAX = 750; // 75 s of Opus
 const END_TIMEOUT_MS = 20_000;
 
 /**

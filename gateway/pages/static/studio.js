@@ -1,8 +1,10 @@
 /** The studio: one person publishes a channel from the microphone or a file, and sees what is heard. */
 
-import { FileCapture, decodeFile, microphone, openMicrophone } from "./capture.js";
+import { microphone, openMicrophone } from "./capture.js";
 import { byId, clock, facts, setState, show, spell, wireDialogs } from "./dom.js";
-import { askToSignIn, developmentToken, identity, wireIdentity } from "./identity.js";
+import { FileCapture, decodeFile } from "./file.js";
+import { askToSignIn, identity, wireIdentity } from "./identity.js";
+import { wireLinks } from "./links.js";
 import { Publication } from "./publication.js";
 import { Screen } from "./screen.js";
 import { Transcript } from "./transcript.js";
@@ -145,7 +147,7 @@ function drawNotice(state) {
       title: interruption(state),
       text: file
         ? "The file waits where it is, and goes on from there when the connection is back."
-        : "Keep speaking: what you say is kept here, up to a minute (Opus: half a minute), and sent when the connection is back.",
+        : "Keep speaking: up to a minute is kept here, and sent when the connection is back.",
       countdown: left ? `Next try in ${left} s.` : "Trying…",
       code: smallPrint(state),
       actions: [{ label: "Try now", act: () => publication?.socket.retryNow() }],
@@ -250,43 +252,6 @@ async function listDevices() {
   if (named.some((device) => device.deviceId === chosen)) select.value = chosen;
 }
 
-/** The overlay needs a token of its own: in development one that may only watch is made. */
-async function wireLinks() {
-  const watch = byId("watch-link", HTMLInputElement);
-  const overlay = byId("overlay-link", HTMLInputElement);
-  watch.value = `${location.origin}/watch/${here.channel}`;
-  overlay.value = `${location.origin}/overlay/${here.channel}?lang=${here.source}#token=…`;
-  for (const button of document.querySelectorAll("[data-copy]")) {
-    button.addEventListener("click", () => void copy(/** @type {HTMLButtonElement} */ (button)));
-  }
-}
-
-/** @param {HTMLButtonElement} button */
-async function copy(button) {
-  const field = byId(button.dataset.copy ?? "", HTMLInputElement);
-  if (field.id === "overlay-link" && here.development && identity.token) await fillOverlay(field);
-  field.select();
-  try {
-    await navigator.clipboard.writeText(field.value);
-    button.textContent = "Copied";
-  } catch {
-    button.textContent = "Press Ctrl+C"; // no clipboard outside https and localhost; the text is selected
-  }
-  setTimeout(() => (button.textContent = "Copy"), 2500);
-}
-
-/** @param {HTMLInputElement} field */
-async function fillOverlay(field) {
-  const { plan = "free", tenant = "default" } = identity.claims ?? {};
-  try {
-    const token = await developmentToken({ user: `overlay-${here.channel}`.slice(0, 128), role: "fan", plan, tenant });
-    field.value = `${location.origin}/overlay/${here.channel}?lang=${here.source}#token=${token}`;
-    byId("overlay-hint", HTMLElement).textContent = "With a viewer’s token that runs out; it stands after # and is sent to no log.";
-  } catch {
-    // The placeholder stays, and the hint beside it says what to put there.
-  }
-}
-
 function wire() {
   byId("setup", HTMLFormElement).addEventListener("submit", (event) => {
     event.preventDefault();
@@ -318,5 +283,5 @@ function wire() {
 wireDialogs();
 wireIdentity();
 wire();
-void wireLinks();
+wireLinks(here);
 void listDevices();

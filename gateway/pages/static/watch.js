@@ -60,7 +60,9 @@ function receive(message) {
     case "gap":
       transcript.note(`Nothing was captioned for ${spell(message.to - message.from)} here.`);
       break;
+    case "pong":
     case "lag":
+      if (message.received_seconds === undefined || message.processed_seconds === undefined) break;
       audioClock = { received: message.received_seconds, at: performance.now(), behind: message.received_seconds - message.processed_seconds };
       break;
     case "warning":

@@ -34,7 +34,7 @@ class Pcm extends AudioWorkletProcessor {
 
   /** @param {number} sample */
   #give(sample) {
-    this.piece[this.filled++] = Math.round(Math.max(-1, Math.min(1, sample)) * 32767);
+    this.piece[this.filled++] = Math.max(-32768, Math.min(32767, Math.round(sample * 32768)));
     if (this.filled < PIECE) return;
     this.port.postMessage(this.piece.buffer, [this.piece.buffer]);
     this.piece = new Int16Array(PIECE);

@@ -1,0 +1,187 @@
+"""Everybody can use the pages: by keyboard, on a small screen, at twice the text, with a screen reader."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.pages.channel import token
+from tests.pages.conftest import Open
+from tests.pages.stage import Stage
+from tests.pages.waiting import viewer
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+PAGES = ["/", "/studio/hall", "/watch/hall", "/watch/-", "/overlay/hall?lang=en&debug=1"]
+THEMES = ["light", "dark"]
+CHECKS = Path(__file__).with_name("checks.js").read_text(encoding="utf-8")
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+
+
+async def check(page: Page, name: str) -> Any:
+    """What the function `name` of checks.js finds on the page."""
+    return await page.evaluate(f"({CHECKS}).{name}()")
+
+
+async def in_use(stage: Stage, open_page: Open, path: str, **options: Any) -> Page:
+    """The page with everything open, while the channel is live and a warning is shown."""
+    hall = stage.channel("hall")
+    await hall.start()
+    page = await open_page(stage, path, "alice", "creator", **options)
+    if path == "/studio/hall":
+        await page.get_by_role("button", name="Go on air").click()
+        await expect(page.locator("#state")).to_contain_text("On air")
+        warning = {"type": "warning", "code": "quota_80", "message": ""}
+        await hall.to(hall.viewers("publish"), warning)
+        await expect(page.locator("#notice")).to_contain_text("Four fifths")
+    elif path == "/watch/hall":
+        await viewer(hall, page)
+        await hall.final("A caption on the screen,\nand in the transcript.", "s1")
+        await hall.interim("and what is being said now", "s2", 1)
+        await expect(page.locator(".caption-line")).to_have_count(2)
+    await page.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))")
+    return page
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_everything_has_a_name_and_its_place(stage: Stage, open_page: Open, path: str) -> None:
+    page = await in_use(stage, open_page, path)
+    assert await check(page, "names") == []
+    found = await check(page, "structure")
+    assert found["doubles"] == []
+    assert found["dangling"] == []
+    assert found["lang"] == "en"
+    assert found["title"]
+    assert found["mains"] == 1
+    levels = found["levels"]
+    if not path.startswith("/overlay"):
+        assert levels[0] == 1
+        assert levels.count(1) == 1
+        assert all(later - one <= 1 for one, later in pairwise(levels))
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("path", PAGES[:4])
+async def test_text_stands_out_from_its_ground(stage: Stage, open_page: Open, path: str, theme: str) -> None:
+    page = await in_use(stage, open_page, path, color_scheme=theme, reduced_motion="reduce")
+    assert await check(page, "contrast") == []
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("path", PAGES[:4])
+async def test_axe_finds_nothing(stage: Stage, open_page: Open, path: str, theme: str) -> None:
+    if not AXE.exists():
+        pytest.skip("AXE IS NOT RUN: npm install brings axe-core for these tests")
+    page = await in_use(stage, open_page, path, color_scheme=theme, reduced_motion="reduce")
+    await page.evaluate(AXE.read_text(encoding="utf-8"))
+    run = (
+        "() => axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice'] })"
+    )
+    found = await page.evaluate(run)
+    said = [
+        f"{rule['id']}: {node['html']} {node['failureSummary']}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]
+    assert said == []
+
+
+@pytest.mark.parametrize("path", PAGES[:4])
+async def test_nothing_is_cut_off_at_360_pixels(stage: Stage, open_page: Open, path: str) -> None:
+    page = await in_use(stage, open_page, path, viewport={"width": 360, "height": 740})
+    assert await check(page, "overflow") == [0, []]
+
+
+@pytest.mark.parametrize("path", PAGES[:4])
+async def test_text_may_be_twice_as_large(stage: Stage, open_page: Open, path: str) -> None:
+    page = await in_use(stage, open_page, path, viewport={"width": 720, "height": 900})
+    await page.evaluate("document.documentElement.style.fontSize = '200%'")
+    assert await check(page, "overflow") == [0, []]
+
+
+@pytest.mark.parametrize("path", PAGES[:3])
+async def test_the_tab_key_reaches_every_control_and_shows_where_it_is(
+    stage: Stage, open_page: Open, path: str
+) -> None:
+    page = await open_page(stage, path, "alice", "creator")
+    await expect(page.locator("#identity")).to_contain_text("alice")
+    reachable = await check(page, "stops")
+    reached, bare = set(), []
+    for _ in range(len(reachable) + 10):
+        await page.keyboard.press("Tab")
+        stop = await check(page, "focused")
+        reached.add(stop[0])
+        if stop[0] and not stop[1]:
+            bare.append(stop[0])
+    assert set(reachable) <= reached
+    assert bare == []
+
+
+async def test_a_whole_stream_is_published_and_ended_with_the_keyboard(stage: Stage, open_page: Open) -> None:
+    hall = stage.channel("hall")
+    page = await open_page(stage, "/studio/hall", "alice", "creator")
+    await page.locator("#spoken").focus()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Escape")
+    await page.locator("#start").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#state")).to_contain_text("On air")
+    await expect(page.locator("#end")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#confirm-end")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#state")).to_contain_text("Ended")
+    await expect(page.locator("#start")).to_be_focused()
+    assert {"type": "end"} in hall.came[0].messages
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+async def test_lines_scroll_only_for_those_who_want_motion(
+    stage: Stage, open_page: Open, motion: str
+) -> None:
+    hall = stage.channel("hall")
+    count = """
+      const own = Element.prototype.animate;
+      Element.prototype.animate = function (...all) {
+        window.moved = true;
+        return own.apply(this, all);
+      };
+    """
+    page = await open_page(stage, "/watch/hall?lang=en", "bob", reduced_motion=motion, script=count)
+    await viewer(hall, page)
+    await hall.start()
+    for n in range(3):
+        await hall.final(f"Line {n}", f"s{n}", start=float(n))
+    await expect(page.locator(".caption-line")).to_have_text(["Line 1", "Line 2"])
+    assert bool(await page.evaluate("window.moved")) is (motion != "reduce")
+    pulse = await page.evaluate("getComputedStyle(document.querySelector('.dot')).animationName")
+    assert (pulse == "none") is (motion == "reduce")
+
+
+async def test_a_narrow_screen_shows_three_short_lines(stage: Stage, open_page: Open) -> None:
+    hall = stage.channel("hall")
+    page = await open_page(stage, "/watch/hall?lang=en", "bob", viewport={"width": 360, "height": 740})
+    await page.evaluate("localStorage.setItem('stagedoor.look', JSON.stringify({ size: 'l' }))")
+    await page.reload()
+    await page.wait_for_timeout(100)
+    await viewer(hall, page)
+    await hall.start()
+    await hall.final("On a telephone a line holds less than half\nof what it holds on a larger screen.", "s1")
+    await expect(page.locator(".caption-line")).to_have_count(3)
+    stage_box = await page.locator("#stage").bounding_box()
+    assert stage_box is not None
+    for line in await page.locator(".caption-line").all():
+        box = await line.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= stage_box["x"] + stage_box["width"]
+
+
+async def test_screen_readers_can_be_left_in_peace(stage: Stage, open_page: Open) -> None:
+    page = await open_page(stage, "/watch/hall", "bob")
+    await page.get_by_text("Size, background, position").click()
+    await page.get_by_label("Read finished captions").uncheck()
+    await expect(page.locator("#transcript")).to_have_attribute("aria-live", "off")
+    await expect(page.locator(".captions")).to_have_attribute("aria-hidden", "true")
+    assert token("bob") not in await page.content()

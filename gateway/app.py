@@ -18,9 +18,10 @@ from gateway.alarms import Alarms
 from gateway.chosen import engine_settings
 from gateway.foyer import page_context
 from gateway.http import development, documents, errors, health, live
+from gateway.http.bodies import BodyLimit
 from gateway.http.guard import Guard
 from gateway.http.timing import RequestTiming
-from gateway.metrics import QUEUE_DEPTH, STREAMS, WORKERS
+from gateway.metrics import QUEUE_DEPTH, STREAMS, WORKER_LOSSES, WORKERS
 from gateway.pages import page_routes
 from gateway.settings import Settings
 from gateway.sockets import endpoint
@@ -47,6 +48,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         self.settings = settings
         self.draining = False
+        self._losses_counted = 0
         self.door = DoorLimits(settings)
         self.catalogue = Catalogue.load(engine_settings(settings))
         self.pool = WorkerPool(
@@ -59,6 +61,7 @@ class Gateway:
         )
         self.hub = Hub(settings, self.pool, loop)
         self._tasks = Tasks()
+        self._started = False
         self.stage = Stage(
             hub=self.hub,
             keys=keys,
@@ -72,7 +75,7 @@ class Gateway:
         )
         self.app = Starlette(
             routes=self._routes(Guard(keys, self.door), keys),
-            middleware=[Middleware(RequestTiming)],
+            middleware=[Middleware(RequestTiming), Middleware(BodyLimit)],
             exception_handlers=errors.HANDLERS,
             lifespan=self._lifespan,
         )
@@ -101,8 +104,11 @@ class Gateway:
             await self.stop()
 
     async def start(self) -> None:
-        """Start the worker pool and the sweep."""
+        """Start the worker pool and the sweep, once. Raises OSError with a sentence."""
+        if self._started:
+            return
         await self.pool.start()
+        self._started = True
         self._tasks.start(self._sweep(), name="sweep")
         log.info("Rate limiter started successfully")
         log.info("Session monitor started successfully")
@@ -125,3 +131,5 @@ class Gateway:
         WORKERS.set(self.pool.workers)
         STREAMS.set(self.pool.streams)
         QUEUE_DEPTH.set(self.pool.waiting)
+        WORKER_LOSSES.inc(self.pool.losses - self._losses_counted)
+        self._losses_counted = self.pool.losses

@@ -8,13 +8,14 @@ from typing import Annotated, Any, NoReturn
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from auth.principal import Plan, Principal, Role
-from auth.tokens import SecretTooWeak, issue
+from auth.tokens import KeyRing, SecretTooWeak, issue
 from gateway import clock, logs
 from gateway.ids import new_id
-from gateway.keys import key_ring
+from gateway.keys import SECRET_FILE, key_ring
 from gateway.settings import Settings
 
 cli = typer.Typer(
@@ -33,7 +34,7 @@ DataDir = Annotated[
 
 
 def _refuse(message: str, *, code: int = 2) -> NoReturn:
-    errors.print(f"[bold red]stagedoor:[/] {message}", highlight=False)
+    errors.print(f"[bold red]stagedoor:[/] {escape(message)}", highlight=False)
     raise typer.Exit(code)
 
 
@@ -48,6 +49,18 @@ def _settings(**given: Any) -> Settings:
             message = problem["msg"].removeprefix("Value error, ")
             lines.append(f"{name}: {message}" if name else message)
         _refuse("\n".join(lines))
+
+
+def _keys(settings: Settings) -> KeyRing:
+    """Return the keys; stop with a sentence if there are none to be had."""
+    try:
+        return key_ring(settings)
+    except SecretTooWeak as error:
+        where = settings.data_dir / SECRET_FILE if settings.jwt_secret is None else "JWT_SECRET"
+        _refuse(f"{where}: {error}")
+    except OSError as error:
+        _refuse(f"Cannot keep the token secret in {settings.data_dir}: {error.strerror}. "
+                "Give a folder that can be written with --data-dir", code=1)  # fmt: skip
 
 
 def _version(asked: bool) -> None:
@@ -76,19 +89,15 @@ def serve(
     data_dir: DataDir = None,
 ) -> None:
     """Run the server: sockets, pages, API and media workers, on one port."""
-    from gateway.serving import run
+    from gateway.serving import CannotStart, run
 
     settings = _settings(host=host, port=port, data_dir=data_dir)
     logs.configure(settings.log_level, json=settings.json_logs)
-    try:
-        keys = key_ring(settings)
-    except SecretTooWeak as error:
-        _refuse(f"JWT_SECRET: {error}")
-    except OSError as error:
-        _refuse(f"Cannot keep the token secret in {settings.data_dir}: {error.strerror}. "
-                "Give a folder that can be written with --data-dir", code=1)  # fmt: skip
+    keys = _keys(settings)
     try:
         run(settings, keys)
+    except CannotStart as error:
+        _refuse(str(error), code=1)
     except OSError as error:
         _refuse(f"Cannot serve on {settings.host}:{settings.port}: {error.strerror or error}. "
                 "Choose another with --port", code=1)  # fmt: skip
@@ -105,9 +114,9 @@ def worker(
 
     settings = _settings(data_dir=data_dir)
     logs.configure(settings.log_level, json=settings.json_logs)
-    sys.exit(
-        media_worker.main(settings.data_dir, engine_settings(settings), settings.worker_streams_max, child)
-    )
+    warm = (settings.default_source_lang,)
+    engines_chosen, streams_max = engine_settings(settings), settings.worker_streams_max
+    sys.exit(media_worker.main(settings.data_dir, engines_chosen, streams_max, child, warm=warm))
 
 
 @cli.command()
@@ -135,18 +144,15 @@ def token(
         token_id=new_id("jti"),
     )
     try:
-        typer.echo(issue_checked(settings, principal, now))
-    except (SecretTooWeak, ValueError) as error:
+        typer.echo(issue_checked(_keys(settings), principal, now))
+    except ValueError as error:
         _refuse(str(error))
-    except OSError as error:
-        _refuse(f"Cannot keep the token secret in {settings.data_dir}: {error.strerror}", code=1)
 
 
-def issue_checked(settings: Settings, principal: Principal, now: float) -> str:
+def issue_checked(keys: KeyRing, principal: Principal, now: float) -> str:
     """Return a token that this server will accept. Raises ValueError with what it would refuse."""
     from auth.tokens import TokenRefused, verify
 
-    keys = key_ring(settings)
     made = issue(keys, principal, now=now)
     try:
         verify(keys, made, now=now)
@@ -161,7 +167,10 @@ def engines() -> None:
     from gateway.chosen import engine_settings
     from media.engines.catalogue import Catalogue
 
-    catalogue = Catalogue.load(engine_settings(_settings()))
+    try:
+        catalogue = Catalogue.load(engine_settings(_settings()))
+    except ValueError as error:
+        _refuse(str(error))
     table = Table("Engine", "Makes", "Chosen", "Here", "Languages", box=None, pad_edge=False)
     rows = catalogue.rows()
     for row in rows:

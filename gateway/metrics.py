@@ -36,7 +36,7 @@ RESUMES = Counter(
 WORKERS = Gauge("stagedoor_workers", "Media workers that are warm", registry=REGISTRY)
 STREAMS = Gauge("stagedoor_streams", "Streams that workers have", registry=REGISTRY)
 QUEUE_DEPTH = Gauge("stagedoor_streams_waiting", "Streams that wait for a worker", registry=REGISTRY)
-WORKER_RESTARTS = Counter(
+WORKER_LOSSES = Counter(
     "stagedoor_worker_losses_total", "Workers that died or hung and were replaced", registry=REGISTRY
 )
 REQUEST_SECONDS = Histogram(

@@ -15,6 +15,8 @@ from media.link_format import check
 log = logging.getLogger(__name__)
 
 REASON_CHARS_MAX = 500
+PROGRESS_BYTES = link.BYTES_PER_SECOND // 10
+"""Less than this is not worth a `Progress` of its own: the next heartbeat tells it."""
 
 Emit = Callable[[link.FromWorker], None]
 ForStream = link.Audio | link.Targets | link.Text | link.Finalize | link.Close
@@ -45,7 +47,7 @@ class _Place:
 
     def __init__(self, opened: link.Open) -> None:
         self.stream = opened.stream
-        self.heard = opened.offset_bytes
+        self.heard = self.told = opened.offset_bytes
         self.pipeline: StreamPipeline | None = None
         self.task: asyncio.Task[None] | None = None
 
@@ -121,6 +123,9 @@ class Places:
             return
         if isinstance(message, link.Progress):
             place.heard = message.offset_bytes
+            if place.heard - place.told < PROGRESS_BYTES:
+                return
+            place.told = place.heard
         else:
             check(message)
         if isinstance(message, link.Ended):

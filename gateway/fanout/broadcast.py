@@ -73,6 +73,11 @@ class Broadcast:
     # --- what the source brings -----------------------------------------------------------------------
 
     @property
+    def started(self) -> bool:
+        """Whether workers were asked for anything yet."""
+        return self._stream is not None
+
+    @property
     def received_seconds(self) -> float:
         """Seconds of audio taken so far."""
         return self._stream.received_seconds if self._stream else 0.0

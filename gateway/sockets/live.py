@@ -362,6 +362,11 @@ class LiveSocket:
             self._rules.refuse("LANGUAGE_NOT_SERVED", self._stage.unheard(lang), endings.POLICY,
                                param="source_lang", served=self._stage.served())  # fmt: skip
             return False
+        started = session.own is not None and session.own.started
+        if not started and self._stage.hub.pool.room <= 0:
+            self._rules.refuse("NO_WORKER_FREE", "Every media worker has as many streams as it takes; "
+                               "try again shortly", endings.TRY_LATER, retry_after_seconds=5)  # fmt: skip
+            return False
         self._intake = Intake(request.encoding, request.sample_rate)
         if session.own is None:
             self._leave_topic()

@@ -1,97 +1,55 @@
-"""The workers of a gateway and the streams they have: who takes what, and what happens when one dies.
+"""The streams of a gateway and the workers that have them: who takes what, and what happens when one dies.
 
 Invariant: every stream that is open has a worker, or waits for one and is told `Failed` within a bound; a
-worker that is lost takes nothing with it (see `relay`). Processes are bounded, and so is how often one that
-dies at once is started again.
+worker that is lost takes nothing with it (see `relay`).
 """
 
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from gateway.workers.children import Child, Children
 from gateway.workers.connection import Connection
-from gateway.workers.listening import listen
-from gateway.workers.plan import Backoff, Seat, choose, missing
+from gateway.workers.crew import Crew
+from gateway.workers.plan import Seat, choose
 from gateway.workers.relay import Event, Gap, RelayLimits
+from gateway.workers.settings import PoolSettings
 from gateway.workers.stream import Stream, StreamListener
 from media import link
 
-__all__ = ["Event", "Gap", "PoolSettings", "Stream", "StreamListener", "WorkerPool"]
+__all__ = ["Event", "Gap", "PoolSettings", "RelayLimits", "Stream", "StreamListener", "WorkerPool"]
 
 log = logging.getLogger(__name__)
 
-RETIREMENT_SECONDS = 2.0
-"""For a process that was let go to end by itself."""
-TIMER_SECONDS = 0.01
-"""By which a timer of the event loop may come early."""
-
-
-@dataclass(frozen=True, slots=True)
-class PoolSettings:
-    """How many processes and streams, and how long to be patient with them."""
-
-    data_dir: Path
-    workers_max: int = 2  # that are busy; a spare comes on top
-    streams_max: int = 4  # that a process of ours is expected to take; its Hello decides
-    heartbeat_seconds: float = 10.0  # a busy worker sends something every 2 s, see media.worker
-    stall_seconds: float = 60.0  # a stream that owes and does not move is opened elsewhere
-    start_seconds_max: float = 60.0  # from the start of a process to its Hello
-    wait_seconds_max: float = 30.0  # a stream without a worker fails after this
-    idle_seconds: float = 60.0  # surplus warm workers are let go after this
-    failures_max: int = 2  # how often a stream that a worker gave up is tried again
-    losses_max: int = 5  # how many workers may die of a stream before it moves on by a commit
-    backoff_seconds: float = 0.25
-    backoff_seconds_max: float = 10.0
-    young_seconds: float = 10.0
-    tick_seconds: float = 1.0
-    relay: RelayLimits = field(default_factory=RelayLimits)
-
-    @property
-    def socket_path(self) -> Path:
-        """Where workers connect."""
-        return self.data_dir / link.SOCKET_NAME
+BATCH_SECONDS = 0.004
+"""Audio of all streams is collected for so long: each write costs more than what is in it."""
 
 
 class WorkerPool:
-    """Starts and ends workers and gives them streams; `command` starts one process that connects."""
+    """Opens streams on workers; `command` starts one worker process that connects."""
 
     def __init__(self, settings: PoolSettings, command: Sequence[str]) -> None:
         self.settings = settings
-        self.losses = 0
-        """Workers that died or were ended although they should have gone on."""
+        self.crew = Crew(settings, command, self)
         self._loop = asyncio.get_running_loop()
-        self._children = Children(command, self._child_ended)
-        self._backoff = Backoff(
-            settings.backoff_seconds, settings.backoff_seconds_max, settings.young_seconds
-        )
-        self._connections: dict[Connection, None] = {}  # also those that have not said Hello
         self._waiting: dict[Stream, None] = {}
         self._touched: dict[Stream, None] = {}
         self._stream_number = 0
-        self._joined = asyncio.Event()
-        self._server: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._batch: asyncio.TimerHandle | None = None
         self._flushing = False
-        self._closing = False
-        self._start_at = 0.0
         self._ticked_at = 0.0
-        self._trouble = "no worker has started yet"
 
     # --- what can be asked -------------------------------------------------------------------------
 
     @property
     def workers(self) -> int:
         """Workers that are warm."""
-        return len(self._warm_connections())
+        return len(self.crew.warm)
 
     @property
     def streams(self) -> int:
         """Streams that workers have."""
-        return sum(len(connection.streams) for connection in self._connections)
+        return sum(len(connection.streams) for connection in self.crew.warm)
 
     @property
     def waiting(self) -> int:
@@ -99,14 +57,15 @@ class WorkerPool:
         return len(self._waiting)
 
     @property
+    def losses(self) -> int:
+        """Workers that died or were ended although they should have gone on."""
+        return self.crew.losses
+
+    @property
     def room(self) -> int:
         """Streams that could be opened now and would get a worker, at the latest when one has started."""
-        settings = self.settings
-        startable = settings.workers_max + 1 - sum(1 for child in self._children if child.warm)
-        free = sum(
-            connection.streams_max - len(connection.streams) for connection in self._warm_connections()
-        )
-        return free + max(0, startable) * settings.streams_max - len(self._waiting)
+        free = sum(connection.streams_max - len(connection.streams) for connection in self.crew.warm)
+        return free + self.crew.startable * self.settings.streams_max - len(self._waiting)
 
     @property
     def ready(self) -> bool:
@@ -115,38 +74,21 @@ class WorkerPool:
 
     async def wait_ready(self, workers: int = 1) -> None:
         """Return as soon as so many workers are warm."""
-        while self.workers < workers:
-            self._joined.clear()
-            await self._joined.wait()
-
-    def _warm_connections(self) -> list[Connection]:
-        return [connection for connection in self._connections if connection.warm]
+        await self.crew.wait_warm(workers)
 
     # --- life --------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Listen, and start the first worker. Raises OSError with a sentence."""
-        sock = listen(self.settings.socket_path)
-        self._server = await self._loop.create_unix_server(
-            lambda: Connection(self, self._loop.time()), sock=sock
-        )
+        await self.crew.start()
         self._ticked_at = self._loop.time()
         self._tick()
 
     async def aclose(self, deadline_seconds: float) -> None:
         """End every worker: told by the end of file, killed at the deadline. Open streams hear no more."""
-        self._closing = True
         if self._timer is not None:
             self._timer.cancel()
-        if self._server is not None:
-            self._server.close()
-            with suppress(FileNotFoundError):
-                self.settings.socket_path.unlink()
-        for connection in list(self._connections):
-            connection.close()
-        await self._children.aclose(deadline_seconds)
-        for connection in list(self._connections):
-            connection.abort()
+        await self.crew.aclose(deadline_seconds)
 
     def open_stream(self, source_lang: str, targets: link.Wanted, listener: StreamListener) -> Stream:
         """Open a stream; it may wait for its worker, and takes audio meanwhile.
@@ -154,7 +96,7 @@ class WorkerPool:
         Raises link.LinkError for languages that cannot be written.
         """
         self._stream_number += 1
-        stream = Stream(self._stream_number, source_lang, self.settings.relay, listener, self._touch)
+        stream = Stream(self._stream_number, source_lang, self.settings.relay, listener, self)
         stream.set_targets(targets)
         self._queue(stream)
         self._place()
@@ -162,15 +104,25 @@ class WorkerPool:
 
     # --- streams -----------------------------------------------------------------------------------
 
-    def _touch(self, stream: Stream) -> None:
+    def touch(self, stream: Stream) -> None:
+        """Move what the stream has in the next turn of the event loop."""
         self._touched[stream] = None
         if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
 
+    def touch_soon(self, stream: Stream) -> None:
+        """Move what the stream has within BATCH_SECONDS, together with others' audio."""
+        self._touched[stream] = None
+        if self._batch is None:
+            self._batch = self._loop.call_later(BATCH_SECONDS, self._flush)
+
     def _flush(self) -> None:
         """Move everything that this turn of the loop brought: one write for each worker."""
         self._flushing = False
+        if self._batch is not None:
+            self._batch.cancel()
+            self._batch = None
         touched, self._touched = self._touched, {}
         batches: dict[Connection, list[link.ToWorker]] = {}
         for stream in touched:
@@ -195,7 +147,7 @@ class WorkerPool:
     def _place(self) -> None:
         """Give waiting streams to workers with room, and start workers for the rest."""
         for stream in [stream for stream in self._waiting if not stream.over]:
-            seats = [Seat(c, len(c.streams), c.streams_max) for c in self._warm_connections()]
+            seats = [Seat(c, len(c.streams), c.streams_max) for c in self.crew.warm]
             connection = choose(seats, self.settings.workers_max, stream.failed_on, stream.stalled_on)
             if connection is not None:
                 del self._waiting[stream]
@@ -204,8 +156,8 @@ class WorkerPool:
                 stream.advanced_at = self._loop.time()
                 connection.streams[stream.number] = stream
                 stream.relay.assigned()
-                self._touch(stream)
-        self._populate()
+                self.touch(stream)
+        self.crew.populate()
 
     def _forget(self, stream: Stream) -> None:
         """Free the place of a stream that is over."""
@@ -229,24 +181,12 @@ class WorkerPool:
             stream.relay.fail(reason)
         else:
             self._queue(stream)
-        self._touch(stream)
+        self.touch(stream)
 
-    # --- workers -----------------------------------------------------------------------------------
+    # --- from the crew -----------------------------------------------------------------------------
 
-    def connected(self, connection: Connection) -> None:
-        """Know a connection from its first moment, so that one that says nothing is cut off."""
-        if self._closing:
-            connection.abort()
-        self._connections[connection] = None
-
-    def joined(self, connection: Connection) -> None:
-        """A worker is warm."""
-        connection.idle_since = self._loop.time()
-        child = self._children.find(connection.pid)
-        if child is not None:
-            child.warm = True
-        log.info("Media worker %d is warm and takes %d streams", connection.pid, connection.streams_max)
-        self._joined.set()
+    def joined(self) -> None:
+        """There is room again."""
         self._place()
 
     def received(self, connection: Connection, messages: list[link.FromWorker]) -> None:
@@ -272,69 +212,20 @@ class WorkerPool:
                 stream.advanced_at = self._loop.time()
             if after[1] > before[1]:
                 stream.losses = stream.failures = 0
-            self._touch(stream)
+            self.touch(stream)
 
     def writable(self, connection: Connection) -> None:
         """A worker reads again: send what its streams kept back."""
         for stream in connection.streams.values():
-            self._touch(stream)
+            self.touch(stream)
 
-    def left(self, connection: Connection) -> None:
+    def lost(self, connection: Connection) -> None:
         """A worker is gone: its streams go elsewhere."""
-        self._connections.pop(connection, None)
-        if self._closing:
-            return
-        if connection.warm:
-            self._bury(connection)
         for stream in list(connection.streams.values()):
             stream.losses += stream.relay.unfinished
             self._lose(stream, f"{stream.losses} media workers died while they had this stream")
         connection.streams.clear()
         self._place()
-
-    def _bury(self, connection: Connection) -> None:
-        child = self._children.find(connection.pid)
-        retired = child is not None and child.retired
-        if not retired:
-            self.losses += 1
-            log.warning(
-                "Media worker %d is gone; %d streams go elsewhere", connection.pid, len(connection.streams)
-            )
-        if child is not None:
-            child.ending = True
-            # Its link is its life: without it there is nothing that it could still do.
-            self._loop.call_later(RETIREMENT_SECONDS if retired else 0.0, child.kill)
-
-    def _child_ended(self, child: Child, how: str) -> None:
-        if self._closing:
-            return
-        now = self._loop.time()
-        if not child.retired:
-            self._trouble = how
-            delay = self._backoff.ended(now - child.started_at)
-            self._start_at = max(self._start_at, now + delay)
-            if delay:
-                log.error("Media worker: %s; the next one is started in %.2f s", how, delay)
-                self._loop.call_later(delay, self._populate)
-        self._populate()
-
-    def _populate(self) -> None:
-        """Start what is missing, as far as back-off and limits allow."""
-        now = self._loop.time()
-        if self._closing or self._server is None or now < self._start_at - TIMER_SECONDS:
-            return
-        warm = self._warm_connections()
-        count = missing(
-            children=len(self._children),
-            starting=sum(1 for child in self._children if not (child.warm or child.ending)),
-            idle=sum(1 for connection in warm if not connection.streams),
-            waiting=len(self._waiting),
-            room=sum(connection.streams_max - len(connection.streams) for connection in warm),
-            streams_max=self.settings.streams_max,
-            workers_max=self.settings.workers_max,
-        )
-        for _ in range(count):
-            self._children.start(now)
 
     # --- time --------------------------------------------------------------------------------------
 
@@ -344,54 +235,33 @@ class WorkerPool:
         passed = min(now - self._ticked_at, 2 * self.settings.tick_seconds)
         self._ticked_at = now
         self._timer = self._loop.call_later(self.settings.tick_seconds, self._tick)
-        self._check_workers(now, passed)
-        self._check_streams(now)
-        self._retire(now)
+        self.crew.look(now, passed)
+        self._look_at_waiting(now)
+        self._look_at_streams(now)
         self._place()
 
-    def _check_workers(self, now: float, passed: float) -> None:
-        settings = self.settings
-        for connection in list(self._connections):
-            if not connection.warm and now - connection.connected_at > settings.start_seconds_max:
-                connection.abort()
-            connection.silent_seconds = connection.silent_seconds + passed if connection.streams else 0.0
-            if connection.silent_seconds > settings.heartbeat_seconds:
-                log.error("Media worker %d hangs and is killed", connection.pid)
-                connection.silent_seconds = 0.0
-                connection.abort()
-        for child in self._children:
-            if not (child.warm or child.ending) and now - child.started_at > settings.start_seconds_max:
-                log.error("Media worker %d did not get ready in %.0f s and is killed",
-                          child.pid, settings.start_seconds_max)  # fmt: skip
-                child.kill()
-
-    def _check_streams(self, now: float) -> None:
-        settings = self.settings
+    def _look_at_waiting(self, now: float) -> None:
+        seconds_max = self.settings.wait_seconds_max
         for stream in list(self._waiting):
             stream.relay.handle_time(now)
-            if stream.waiting_since is not None and now - stream.waiting_since > settings.wait_seconds_max:
-                full = self.workers > 0
-                why = "every media worker is full" if full else f"there is no media worker: {self._trouble}"
+            if stream.waiting_since is not None and now - stream.waiting_since > seconds_max:
+                why = f"there is no media worker: {self.crew.trouble}"
+                if self.ready:
+                    why = "every media worker is full"
                 del self._waiting[stream]
-                stream.relay.fail(f"{why}; gave up after {settings.wait_seconds_max:.0f} s")
-            self._touch(stream)
-        for connection in list(self._connections):
+                stream.relay.fail(f"{why}; gave up after {seconds_max:.0f} s")
+            self.touch(stream)
+
+    def _look_at_streams(self, now: float) -> None:
+        seconds_max = self.settings.stall_seconds
+        for connection in self.crew.warm:
             for stream in list(connection.streams.values()):
                 if not stream.relay.owing:
                     stream.advanced_at = now
-                elif now - stream.advanced_at > settings.stall_seconds:
+                elif now - stream.advanced_at > seconds_max:
                     log.error("Stream %d stands still in worker %d", stream.number, connection.pid)
                     connection.send([link.Drop(stream.number)])
                     self._vacate(connection, stream)
                     stream.failures += 1
                     stream.stalled_on.add(connection)
-                    self._lose(stream, f"nothing came of it for {settings.stall_seconds:.0f} s")
-
-    def _retire(self, now: float) -> None:
-        """Let surplus processes of ours go, one spare apart; those started by hand stay."""
-        idle = [connection for connection in self._warm_connections() if not connection.streams]
-        for connection in idle[1:]:
-            child = self._children.find(connection.pid)
-            if child is not None and now - connection.idle_since > self.settings.idle_seconds:
-                child.retired = True
-                connection.close()
+                    self._lose(stream, f"nothing came of it for {seconds_max:.0f} s")

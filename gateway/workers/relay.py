@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from gateway.workers.said import Said
+from gateway.workers.tape import Tape
 from media import link
 from media.link import BYTES_PER_SECOND
 from media.link_format import check
@@ -25,7 +26,8 @@ class RelayLimits:
 
     credit_bytes: int = 4 * BYTES_PER_SECOND  # how far audio may be sent ahead of what the worker has heard
     full_bytes: int = 30 * BYTES_PER_SECOND  # from here on the client should not be read
-    texts_max: int = 64  # texts (and marks) without an answer, from here on likewise
+    texts_max: int = 64  # texts that are not done, from here on likewise
+    marks_max: int = 64
     wait_seconds_max: float = 10.0  # full and without a worker for so long: the older half is given up
 
 
@@ -39,8 +41,12 @@ class Gap:
     reason: str
 
 
-Event = link.Interim | link.Final | link.Voice | link.Finalized | link.Ended | link.Warned | link.Failed | Gap
-"""What a session sees of its stream. `Ended` and `Failed` are the last event of a stream."""
+Event = (
+    link.Interim | link.Final | link.Voice | link.Committed | link.TextDone | link.Finalized | link.Warned
+    | link.Ended | link.Failed | Gap
+)  # fmt: skip
+"""What a session sees of its stream. `Ended` and `Failed` are the last event of a stream. `TextDone`, and
+`Committed` (only those that finish an utterance pass), say that no more voices come for what is before."""
 
 
 @dataclass(slots=True)
@@ -49,7 +55,8 @@ class _Mark:
 
     number: int
     position: int
-    sent: bool = False
+    sent: bool = False  # to the present worker
+    tried: bool = False  # sent to some worker, which may have cut there
     answered: bool = False
 
 
@@ -66,10 +73,8 @@ class Relay:
         self._limits = limits
         self._targets: link.Wanted = {}
         self._events: list[Event] = []
-        self._audio = bytearray()  # from _committed on
-        self._received = 0
+        self._tape = Tape()  # starts where all is committed; what was given out is sent to the present worker
         self._processed = 0
-        self._committed = 0
         self._state = b""
         self._said = Said()
         self._texts: dict[int, link.Text] = {}
@@ -85,7 +90,6 @@ class Relay:
         self._open_due = False
         self._targets_due = False
         self._close_sent = False
-        self._sent = 0
         self._heard = 0
         check(self._opening())
 
@@ -94,7 +98,7 @@ class Relay:
     @property
     def received_bytes(self) -> int:
         """Audio that came from the client."""
-        return self._received
+        return self._tape.end
 
     @property
     def processed_bytes(self) -> int:
@@ -109,12 +113,12 @@ class Relay:
     @property
     def committed_bytes(self) -> int:
         """Where a successor would start."""
-        return self._committed
+        return self._tape.start
 
     @property
     def buffered_bytes(self) -> int:
         """Audio kept because it is not committed."""
-        return len(self._audio)
+        return len(self._tape)
 
     @property
     def attached(self) -> bool:
@@ -130,23 +134,21 @@ class Relay:
     def full(self) -> bool:
         """The client should not be read until this is false again; what was already read is still taken."""
         return not self._over and (
-            len(self._audio) >= self._limits.full_bytes
-            or len(self._texts) >= self._limits.texts_max
-            or len(self._marks) >= self._limits.texts_max
+            len(self._tape) >= self._limits.full_bytes or len(self._texts) >= self._limits.texts_max
         )
 
     @property
     def unfinished(self) -> bool:
         """A loss of the worker now would cost work: something sent to it is not committed."""
         return self._attached and (
-            self._sent > self._committed or bool(self._texts_sent) or self._close_sent or self.owing
+            self._tape.next > self._tape.start or bool(self._texts_sent) or self._close_sent or self.owing
         )
 
     @property
     def owing(self) -> bool:
         """The worker has something of this stream that it must answer without hearing more."""
         return self._attached and (
-            self._sent - self._heard >= OWED_BYTES
+            self._tape.next - self._heard >= OWED_BYTES
             or bool(self._texts_sent)
             or any(mark.sent and not mark.answered for mark in self._marks)
             or self._close_sent
@@ -158,8 +160,7 @@ class Relay:
         """Take s16le 16 kHz mono of any length (also half a sample); ignored once the stream is closed."""
         if self._closing or self._over:
             return
-        self._audio += pcm
-        self._received += len(pcm)
+        self._tape.append(pcm)
         self.handle_time(now)
 
     def set_targets(self, targets: link.Wanted) -> None:
@@ -185,15 +186,20 @@ class Relay:
     def finalize(self) -> int:
         """Ask for everything up to the audio received so far; gives the mark that `Finalized` will bear.
 
-        Asked again before more audio came and before the answer, it is the same mark.
+        Asked again before more audio came and before the answer, it is the same mark; and where too many
+        wait already, the last of them moves to here.
         """
-        position = self._received & ~1
+        position = self._tape.end & ~1
         last = self._marks[-1] if self._marks else None
         if last is not None and last.position == position and not (last.answered or self._texts):
             return last.number
+        if self._closing or self._over:
+            return self._mark_number
+        if last is not None and len(self._marks) >= self._limits.marks_max and not last.tried:
+            last.position = position
+            return last.number
         self._mark_number += 1
-        if not (self._closing or self._over):
-            self._marks.append(_Mark(self._mark_number, position))
+        self._marks.append(_Mark(self._mark_number, position))
         return self._mark_number
 
     def close(self) -> None:
@@ -221,7 +227,8 @@ class Relay:
         self._waiting_since = None
         self._open_due = True
         self._close_sent = False
-        self._sent = self._heard = self._committed
+        self._tape.rewind()
+        self._heard = self._tape.start
         self._texts_sent.clear()
         for mark in self._marks:
             mark.sent = False
@@ -280,8 +287,8 @@ class Relay:
                 if not self._send_audio(mark.position, out):
                     return out
                 out.append(link.Finalize(self.stream, mark.number))
-                mark.sent = True
-        if self._send_audio(self._received & ~1, out) and self._closing and not self._close_sent:
+                mark.sent = mark.tried = True
+        if self._send_audio(self._tape.end & ~1, out) and self._closing and not self._close_sent:
             out.append(link.Close(self.stream))
             self._close_sent = True
         return out
@@ -296,36 +303,34 @@ class Relay:
     def _opening(self) -> link.Open:
         targets = dict(self._targets)
         return link.Open(
-            self.stream, self.source_lang, targets, self._committed, self._said.utterance, self._state
+            self.stream, self.source_lang, targets, self._tape.start, self._said.utterance, self._state
         )
 
     def _send_audio(self, position: int, out: list[link.ToWorker]) -> bool:
         """Send whole samples up to `position` as far as the credit goes; whether it went so far."""
         end = min(position, (self._heard + self._limits.credit_bytes) & ~1)
-        while self._sent < end:
-            upto = min(end, self._sent + AUDIO_BYTES_MAX)
-            pcm = bytes(self._audio[self._sent - self._committed : upto - self._committed])
-            out.append(link.Audio(self.stream, self._sent, pcm))
-            self._sent = upto
-        return self._sent >= position
+        while (sent := self._tape.next) < end:
+            out.append(link.Audio(self.stream, sent, self._tape.take(min(end - sent, AUDIO_BYTES_MAX))))
+        return self._tape.next >= position
 
     def _hear(self, offset: int) -> None:
-        if offset > self._sent:
+        if offset > self._tape.next:
             raise link.LinkError(
-                f"stream {self.stream} was heard up to byte {offset}, but sent only up to {self._sent}"
+                f"stream {self.stream} was heard up to byte {offset}, but sent only up to {self._tape.next}"
             )
         self._heard = max(self._heard, offset)
         self._processed = max(self._processed, offset)
 
     def _commit(self, message: link.Committed) -> None:
-        if message.offset_bytes < self._committed or message.utterance < self._said.utterance:
+        if message.offset_bytes < self._tape.start or message.utterance < self._said.utterance:
             raise link.LinkError(f"stream {self.stream} was committed backwards")
         if message.offset_bytes % 2:
             raise link.LinkError(f"stream {self.stream} was committed within a sample")
         self._hear(message.offset_bytes)
-        del self._audio[: message.offset_bytes - self._committed]
-        self._committed = message.offset_bytes
+        self._tape.forget(message.offset_bytes)
         self._state = message.state
+        if message.utterance > self._said.utterance:
+            self._events.append(message)
         self._said.committed(message.utterance)
         self._forget_marks()
 
@@ -340,13 +345,14 @@ class Relay:
 
     def _forget_marks(self) -> None:
         # An answered mark also cut an utterance: until that is committed, a successor must cut there too.
-        while self._marks and self._marks[0].answered and self._marks[0].position <= self._committed:
+        while self._marks and self._marks[0].answered and self._marks[0].position <= self._tape.start:
             self._marks.popleft()
 
     def _receive_rest(self, message: link.FromWorker) -> None:
         match message:
             case link.TextDone(number=number):
-                self._texts.pop(number, None)
+                if self._texts.pop(number, None) is not None:
+                    self._events.append(message)
                 self._said.text_done(number)
                 self._texts_sent.discard(number)
             case link.Warned():
@@ -361,11 +367,11 @@ class Relay:
 
     def _give_up_oldest(self) -> None:
         """Make room by half: audio, and texts, as gaps."""
-        start = self._committed
-        upto = self._received - self._limits.full_bytes // 2 & ~1
-        if len(self._audio) >= self._limits.full_bytes:
-            del self._audio[: upto - start]
-            self._committed = upto
+        start = self._tape.start
+        # What was heard may have been said: heard again, by other bounds, it would be said twice.
+        upto = max(self._processed, (self._tape.end - self._limits.full_bytes // 2) & ~1)
+        if len(self._tape) >= self._limits.full_bytes:
+            self._tape.forget(upto)
             # Numbers that viewers have seen belong to audio that is gone; what comes is another utterance.
             self._said.skip()
             self._forget_marks()
@@ -377,14 +383,10 @@ class Relay:
             text = self._texts.pop(number)
             self._said.text_done(number)
             self._events.append(Gap(self.stream, text.start, text.end, "no_worker"))
-        while len(self._marks) > self._limits.texts_max // 2:
-            mark = self._marks.popleft()
-            if not mark.answered:
-                self._events.append(link.Finalized(self.stream, mark.number))
 
     def _finish(self) -> None:
         self._over = True
         self._attached = False
-        self._audio.clear()
+        self._tape.forget(self._tape.end)
         self._texts.clear()
         self._marks.clear()

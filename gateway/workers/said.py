@@ -21,23 +21,28 @@ class _Shown:
 @dataclass(slots=True)
 class _Said:
     finals: set[str] = field(default_factory=set)
-    voices: set[tuple[str, int, str]] = field(default_factory=set)
     interims: dict[str, _Shown] = field(default_factory=dict)
 
 
 class Said:
-    """Remembers utterances from the last commit on, and texts that are not done; nothing else can recur."""
+    """Remembers utterances from the last commit on, and texts that are not done; nothing else can recur.
+
+    A worker sends each language in order, so what a successor says of an earlier utterance is a repetition,
+    or comes too late: that language was not wanted yet when the utterance was said first.
+    """
 
     def __init__(self) -> None:
         self.utterance = 0
         """The first that is not committed."""
         self._utterances: dict[int, _Said] = {}
         self._texts: dict[int, _Said] = {}
+        self._last_final: dict[tuple[link.Origin, str], int] = {}
+        self._last_voice: dict[tuple[link.Origin, str, str], tuple[int, int]] = {}
 
     def interim(self, message: link.Interim) -> link.Interim | None:
         """Return what to pass on, with a revision that is greater than any before; None for nothing."""
         said = self._of(message.utterance, "speech")
-        if said is None or message.lang in said.finals:
+        if said is None or message.utterance <= self._last_final.get(("speech", message.lang), -1):
             return None
         shown = said.interims.get(message.lang)
         rev = message.rev
@@ -51,19 +56,26 @@ class Said:
     def final(self, message: link.Final) -> bool:
         """Say whether this final is new, and note it."""
         said = self._of(message.utterance, message.origin)
-        if said is None or message.lang in said.finals:
+        key = message.origin, message.lang
+        if said is None or message.utterance <= self._last_final.get(key, -1):
             return False
+        self._last_final[key] = message.utterance
         said.finals.add(message.lang)
         said.interims.pop(message.lang, None)
         return True
 
     def voice(self, message: link.Voice) -> bool:
-        """Say whether this voice is new, and note it."""
+        """Say whether this voice is new, and note it; one whose final did not pass does not either."""
         said = self._of(message.utterance, message.origin)
-        key = (message.lang, message.block, message.encoding)
-        if said is None or key in said.voices:
+        key = message.origin, message.lang, message.encoding
+        place = message.utterance, message.block
+        if said is None or place <= self._last_voice.get(key, (-1, -1)):
             return False
-        said.voices.add(key)
+        # A text is spoken in its own language too, where it has no final.
+        overtaken = message.utterance <= self._last_final.get((message.origin, message.lang), -1)
+        if overtaken and message.lang not in said.finals:
+            return False
+        self._last_voice[key] = place
         return True
 
     def text_sent(self, number: int) -> None:

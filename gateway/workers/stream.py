@@ -5,7 +5,6 @@ nothing any more after `drop`.
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Protocol
 from weakref import WeakSet
 
@@ -25,10 +24,20 @@ class StreamListener(Protocol):
         """Go on reading the client: the stream, which was full, has room again."""
 
 
+class StreamOwner(Protocol):
+    """Who moves what a stream has between its session and its worker."""
+
+    def touch(self, stream: "Stream") -> None:
+        """Learn that there may be something to move."""
+
+    def touch_soon(self, stream: "Stream") -> None:
+        """Learn that there may be something to move that can wait for more of its kind."""
+
+
 class Stream:
     """One stream, whatever worker has it. All methods return at once; after the end they do nothing.
 
-    Made by `WorkerPool.open_stream`; `touched` is told when there may be something to move.
+    Made by `WorkerPool.open_stream`.
     """
 
     def __init__(
@@ -37,7 +46,7 @@ class Stream:
         source_lang: str,
         limits: RelayLimits,
         listener: StreamListener,
-        touched: Callable[["Stream"], None],
+        owner: StreamOwner,
     ) -> None:
         self.relay = Relay(number, source_lang, limits)
         self.connection: Connection | None = None
@@ -49,7 +58,7 @@ class Stream:
         self.failures = 0
         self.dropped = False
         self._listener = listener
-        self._touched = touched
+        self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._was_full = False
 
@@ -87,35 +96,35 @@ class Stream:
     def receive_audio(self, pcm: bytes) -> None:
         """Take s16le 16 kHz mono of any length."""
         self.relay.receive_audio(pcm, self._loop.time())
-        self._touched(self)
+        self._owner.touch_soon(self)
 
     def set_targets(self, targets: link.Wanted) -> None:
         """Replace the languages and voices that somebody wants. Raises LinkError for nonsense."""
         self.relay.set_targets(targets)
-        self._touched(self)
+        self._owner.touch(self)
 
     def send_text(self, text: str, start: float, end: float) -> int:
         """Have a caption translated and spoken; returns its number. Raises LinkError for nonsense."""
         number = self.relay.send_text(text, start, end)
-        self._touched(self)
+        self._owner.touch(self)
         return number
 
     def finalize(self) -> int:
         """Ask for everything up to here; returns the mark that `Finalized` will bear."""
         mark = self.relay.finalize()
-        self._touched(self)
+        self._owner.touch(self)
         return mark
 
     def close(self) -> None:
         """No more comes: `Ended` follows when everything has been said."""
         self.relay.close()
-        self._touched(self)
+        self._owner.touch(self)
 
     def drop(self) -> None:
         """Forget the stream at once; no event follows."""
         if not self.over:
             self.dropped = True
-            self._touched(self)
+            self._owner.touch(self)
 
     def tell(self) -> None:
         """Hand what has happened to the listener."""

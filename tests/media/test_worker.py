@@ -152,12 +152,25 @@ async def test_a_heartbeat_repeats_how_far_each_stream_was_heard() -> None:
     async with bench() as made:
         made.places.receive(opened(1))
         made.places.receive(link.Open(2, "en", EN, offset_bytes=640))
-        made.places.receive(link.Audio(1, 0, bytes(320)))
-        await made.until(lambda message: message == link.Progress(1, 320))
+        made.places.receive(link.Audio(1, 0, bytes(4000)))
+        await made.until(lambda message: message == link.Progress(1, 4000))
+        made.places.receive(link.Audio(1, 4000, bytes(320)))
+        made.places.receive(link.Finalize(1, 1))
+        await made.until(lambda message: message == link.Finalized(1, 1))
         made.sent.clear()
         made.places.heartbeat()
 
-        assert made.sent == [link.Progress(1, 320), link.Progress(2, 640)]
+        assert made.sent == [link.Progress(1, 4320), link.Progress(2, 640)]
+
+
+async def test_small_steps_are_told_together() -> None:
+    async with bench() as made:
+        made.places.receive(opened(1))
+        for offset in range(0, 6400, 320):
+            made.places.receive(link.Audio(1, offset, bytes(320)))
+        await made.until(lambda message: message == link.Progress(1, 6400))
+
+        assert made.sent == [link.Progress(1, 3200), link.Progress(1, 6400)]
 
 
 class Gateway:
@@ -230,7 +243,7 @@ async def test_a_worker_ends_when_the_gateway_does(gateway: Gateway) -> None:
 async def test_a_worker_ends_with_the_gateway_also_while_an_engine_computes(gateway: Gateway) -> None:
     await gateway.start(*CHILD, str(gateway.data_dir), "stuck")
     await gateway.send(opened(), link.Audio(1, 0, speech(1)))
-    assert await gateway.next() == link.Progress(1, 2)  # it will not come back from here
+    assert await gateway.next() == link.Progress(1, 6400)  # it will not come back from here
     gateway.connection.close()
 
     assert await gateway.left() == (0, "")

@@ -1,7 +1,6 @@
 """A real worker process with fake engines: `python -m tests.gateway.workers.child DATA_DIR [KIND]`."""
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from media.places import Engines
 from media.worker import run
 from tests.gateway.workers import fakes
 
-KINDS = {"poisoned": fakes.Poisoned, "deaf": fakes.Deaf}
+KINDS = {"poisoned": fakes.Poisoned, "deaf": fakes.Deaf, "stuck": fakes.Stuck}
 
 
 def main(data_dir: str, kind: str = "poisoned", streams_max: str = "4") -> None:
@@ -18,8 +17,6 @@ def main(data_dir: str, kind: str = "poisoned", streams_max: str = "4") -> None:
         return fakes.FakeEngines(KINDS[kind])
 
     asyncio.run(run(Path(data_dir) / link.SOCKET_NAME, load, int(streams_max), heartbeat_seconds=0.05))
-    # Nothing of the interpreter is worth tidying up here.
-    os._exit(0)
 
 
 if __name__ == "__main__":

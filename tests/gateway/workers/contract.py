@@ -4,6 +4,7 @@ A link's own test module makes a subclass with a `crew` fixture: something that 
 workers can be lost. See `LinkContract`.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import pytest
@@ -26,6 +27,10 @@ class Crew(Protocol):
 
 def frames(pcm: bytes, size: int = FRAME_BYTES) -> list[bytes]:
     return [pcm[at : at + size] for at in range(0, len(pcm), size)]
+
+
+def shown_up_to(seconds: float) -> Callable[[Listener], bool]:
+    return lambda told: any(interim.caption.end > seconds for interim in told.interims("en"))
 
 
 class LinkContract:
@@ -68,7 +73,7 @@ class LinkContract:
         stream.close()
         await listener.ended()
 
-        told = [event for event in listener.events if not isinstance(event, link.Interim)]
+        told = [e for e in listener.events if not isinstance(e, link.Interim | link.Committed)]
         assert isinstance(told[0], link.Final)
         assert told[1] == link.Finalized(stream.number, mark)
         assert listener.texts("en") == texts_of(pcm, cuts=(20_000,))
@@ -111,11 +116,7 @@ class LinkContract:
         for position in lost_at:
             stream.receive_audio(pcm[sent:position])
             sent = position
-            await listener.until(
-                lambda told, end=position: any(
-                    i.caption.end > end / BYTES_PER_SECOND - 0.4 for i in told.interims("es")
-                )
-            )
+            await listener.until(shown_up_to(position / BYTES_PER_SECOND - 0.4))
             await crew.lose_worker(stream)
         stream.receive_audio(pcm[sent:])
         stream.close()
@@ -132,7 +133,7 @@ class LinkContract:
         stream = crew.open_stream("en", EN, listener)
 
         stream.receive_audio(pcm[: BYTES_PER_SECOND * 7 // 4])
-        await listener.until(lambda told: any(interim.caption.end > 1.5 for interim in told.interims("en")))
+        await listener.until(shown_up_to(1.5))
         await crew.lose_worker(stream)
         stream.receive_audio(pcm[BYTES_PER_SECOND * 7 // 4 :])
         stream.close()

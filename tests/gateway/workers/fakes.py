@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from gateway.workers.relay import Event, Gap
 from media import link
@@ -35,11 +35,11 @@ def digest(state: bytes, pcm: bytes) -> str:
     return hashlib.sha256(state + pcm).hexdigest()[:16]
 
 
-def texts_of(pcm: bytes, cuts: tuple[int, ...] = ()) -> list[str]:
+def texts_of(pcm: bytes, cuts: Collection[int] = (), utterance_bytes: int = UTTERANCE_BYTES) -> list[str]:
     """Return what an undisturbed run says of the audio; `cuts` are positions of a `Finalize`."""
     texts, state, start = [], b"", 0
     while start < len(pcm):
-        end = min([start + UTTERANCE_BYTES, len(pcm), *[cut for cut in cuts if cut > start]])
+        end = min([start + utterance_bytes, len(pcm), *[cut for cut in cuts if cut > start]])
         texts.append(digest(state, pcm[start:end]))
         state, start = texts[-1].encode(), end
     return texts
@@ -47,6 +47,9 @@ def texts_of(pcm: bytes, cuts: tuple[int, ...] = ()) -> list[str]:
 
 class FakePipeline:
     """Says what it hears in every wanted language, with a voice where one is wanted."""
+
+    utterance_bytes = UTTERANCE_BYTES
+    interim_bytes = INTERIM_BYTES
 
     def __init__(self, opened: link.Open, emit: Emit) -> None:
         self.emit = emit
@@ -97,12 +100,12 @@ class FakePipeline:
     def hear(self, pcm: bytes) -> None:
         while pcm:
             known = len(self.heard)
-            room = min(UTTERANCE_BYTES, (known // INTERIM_BYTES + 1) * INTERIM_BYTES) - known
+            room = min(self.utterance_bytes, (known // self.interim_bytes + 1) * self.interim_bytes) - known
             self.heard += pcm[:room]
             pcm = pcm[room:]
-            if len(self.heard) == UTTERANCE_BYTES:
+            if len(self.heard) == self.utterance_bytes:
                 self.cut()
-            elif len(self.heard) % INTERIM_BYTES == 0:
+            elif len(self.heard) % self.interim_bytes == 0:
                 self.rev += 1
                 for lang in self.targets:
                     self.emit(link.Interim(self.stream, self.utterance, self.rev, lang, self.caption(lang)))
@@ -150,6 +153,18 @@ class Deaf(FakePipeline):
 
     def take(self, message: ForStream) -> bool:
         return False
+
+
+class Stuck(FakePipeline):
+    """Computes for ever once it has said that it begins; the event loop does not turn any more."""
+
+    async def run(self) -> None:
+        message = await self.inbox.get()
+        self.emit(link.Progress(message.stream, 6400))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        while True:
+            hashlib.sha256(bytes(1000)).digest()
 
 
 class FakeEngines:

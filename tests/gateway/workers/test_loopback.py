@@ -46,9 +46,12 @@ class Loopback:
                     stream.relay.assigned()
             else:
                 stream.relay.receive(message)
-            self._touch(stream)
+            self.touch(stream)
 
-    def _touch(self, stream: Stream) -> None:
+    def touch_soon(self, stream: Stream) -> None:
+        self.touch(stream)
+
+    def touch(self, stream: Stream) -> None:
         messages = [link.Drop(stream.number)] if stream.dropped else stream.relay.outgoing()
         for message in messages:
             for carried in Decoder[link.ToWorker](link.ToWorker).feed(encode(message)):
@@ -56,11 +59,11 @@ class Loopback:
         stream.tell()
 
     def open_stream(self, source_lang: str, targets: link.Wanted, listener: StreamListener) -> Stream:
-        stream = Stream(len(self._streams) + 1, source_lang, RelayLimits(), listener, self._touch)
+        stream = Stream(len(self._streams) + 1, source_lang, RelayLimits(), listener, self)
         self._streams[stream.number] = stream
         stream.set_targets(targets)
         stream.relay.assigned()
-        self._touch(stream)
+        self.touch(stream)
         return stream
 
     async def lose_worker(self, stream: Stream) -> None:
@@ -70,7 +73,7 @@ class Loopback:
             other.relay.worker_lost()
             if not other.over:
                 other.relay.assigned()
-                self._touch(other)
+                self.touch(other)
 
     def close(self) -> None:
         self._places.close()

@@ -13,13 +13,15 @@ from auth.rate_limits import RateLimited
 from auth.tokens import TokenRefused, verify
 from gateway import clock
 from gateway.fanout.channel import Channel, Key
+from gateway.fanout.topic import Topic
 from gateway.ids import new_id
-from gateway.metrics import AUTHENTICATIONS
+from gateway.metrics import AUTHENTICATIONS, RESUMES
 from gateway.sockets.hub import Hub, Session
 from gateway.sockets.limits import user_key
 from gateway.sockets.stage import Stage
 from sessions import endings, live, messages
 from sessions.endings import Ending
+from sessions.history import CannotResume
 from sessions.live import Kind
 from sessions.publishing import ChannelBusy
 
@@ -77,6 +79,17 @@ def source_lang_of(request: live.Request, channel: Channel, default: str) -> str
     if request.kind is not Kind.PUBLISH and channel.publishing.state != "waiting":
         return channel.source_lang
     return request.source_lang or default
+
+
+def missed_by(topic: Topic, resume: messages.Resume) -> tuple[bytes, messages.Resync | None]:
+    """Return the frames that a client at `resume` has missed, or the message that they cannot be had."""
+    try:
+        missed = topic.missed(resume.epoch, resume.offset)
+    except CannotResume as refusal:
+        RESUMES.labels(refusal.reason).inc()
+        return b"", messages.Resync(reason=refusal.reason, epoch=topic.epoch, offset=topic.offset)
+    RESUMES.labels("recovered").inc()
+    return missed, None
 
 
 def _principal(stage: Stage, token: str, address: str) -> Principal:

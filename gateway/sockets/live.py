@@ -13,17 +13,16 @@ from gateway import clock
 from gateway.fanout.broadcast import Broadcast
 from gateway.fanout.channel import Track
 from gateway.fanout.topic import Topic
-from gateway.metrics import AUDIO_SECONDS, CLOSES, CONNECTIONS, REFUSALS, RESUMES
-from gateway.sockets.admission import Admitted, NotAdmitted, admit, source_lang_of
+from gateway.metrics import CLOSES, CONNECTIONS, REFUSALS
+from gateway.sockets.admission import Admitted, NotAdmitted, admit, missed_by, source_lang_of
+from gateway.sockets.feed import Feed
 from gateway.sockets.hub import Session
 from gateway.sockets.stage import Stage
 from gateway.wire.frames import text_frame
 from gateway.wire.interface import Wire
 from media.engines.base import primary
-from media.intake import Intake, NotAudio
-from media.link import BYTES_PER_SECOND
+from media.intake import NotAudio
 from sessions import endings, live, messages
-from sessions.history import CannotResume
 from sessions.live import Kind, LiveSession
 
 log = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ class LiveSocket:
     session's broadcast, the owner of its alarm."""
 
     __slots__ = (
-        "__weakref__", "_alarm_at", "_intake", "_intake_bytes", "_lang", "_paused", "_principal", "_rules",
+        "__weakref__", "_alarm_at", "_feed", "_lang", "_paused", "_principal", "_rules",
         "_session", "_stage", "_topic", "_waiting", "_wire",
     )  # fmt: skip
 
@@ -51,8 +50,7 @@ class LiveSocket:
         self._principal: Principal | None = None
         self._session: Session | None = None
         self._topic: Topic | None = None
-        self._intake: Intake | None = None
-        self._intake_bytes = 0
+        self._feed: Feed | None = None
         self._paused = False
         self._waiting = True
         self._alarm_at = math.inf
@@ -222,7 +220,7 @@ class LiveSocket:
         session, request = admitted.session, self._rules.request
         topic = session.channel.topic(self._lang, self._track())
         follows = request.kind is not Kind.PUBLISH or request.captions
-        missed, resync = self._missed(topic, resume) if resume is not None and follows else (b"", None)
+        missed, resync = missed_by(topic, resume) if resume is not None and follows else (b"", None)
         if follows:
             resumed = resume is not None and resync is None
         else:
@@ -249,15 +247,6 @@ class LiveSocket:
             self._send(resync)
         if follows:
             self._follow(session, topic)
-
-    def _missed(self, topic: Topic, resume: messages.Resume) -> tuple[bytes, messages.Resync | None]:
-        try:
-            missed = topic.missed(resume.epoch, resume.offset)
-        except CannotResume as refusal:
-            RESUMES.labels(refusal.reason).inc()
-            return b"", messages.Resync(reason=refusal.reason, epoch=topic.epoch, offset=topic.offset)
-        RESUMES.labels("recovered").inc()
-        return missed, None
 
     def _audio_taken(self, session: Session) -> messages.AudioTaken | None:
         if session.own is None:
@@ -327,24 +316,19 @@ class LiveSocket:
         session, now = self._session, self._stage.now()
         assert session is not None
         try:
-            if self._intake is None and not self._begin_audio(session):
+            if self._feed is None and not self._begin_audio(session):
                 return
-            assert self._intake is not None
-            pcm = self._intake.feed_all(payloads)
+            assert self._feed is not None
+            self._feed.take(payloads, now)
         except NotAudio as refusal:
             self._rules.refuse("NOT_AUDIO", str(refusal), endings.POLICY)
             return
         broadcast = session.own
         assert broadcast is not None
-        session.payload_bytes += sum(map(len, payloads))
-        if pcm:
-            broadcast.take_audio(pcm, now)
-            self._intake_bytes += len(pcm)
-            AUDIO_SECONDS.inc(len(pcm) / BYTES_PER_SECOND)
         self._rules.audio_taken(
             session.payload_bytes, broadcast.received_seconds, broadcast.processed_seconds, now
         )
-        self._rules.audio_ahead(self._intake_bytes / BYTES_PER_SECOND, now)
+        self._rules.audio_ahead(self._feed.seconds, now)
         self._hold_back(broadcast)
 
     def _hold_back(self, broadcast: Broadcast) -> None:
@@ -367,7 +351,7 @@ class LiveSocket:
             self._rules.refuse("NO_WORKER_FREE", "Every media worker has as many streams as it takes; "
                                "try again shortly", endings.TRY_LATER, retry_after_seconds=5)  # fmt: skip
             return False
-        self._intake = Intake(request.encoding, request.sample_rate)
+        self._feed = Feed(session, request)
         if session.own is None:
             self._leave_topic()
             self._stage.hub.start_personal(session, lang).source = self
@@ -385,7 +369,7 @@ class LiveSocket:
         if self._session.own is None:
             self._rules.stream_finalized(0.0)
         else:
-            self._flush_intake(self._session)
+            self._flush_feed()
             self._session.own.finalize()
             self._hold_back(self._session.own)
 
@@ -395,12 +379,12 @@ class LiveSocket:
             self._flush_topic()
             self._rules.stream_ended(0.0, 0.0)
         else:
-            self._flush_intake(self._session)
+            self._flush_feed()
             self._session.own.end()
 
-    def _flush_intake(self, session: Session) -> None:
-        if self._intake is not None and session.own is not None and (pcm := self._intake.flush()):
-            session.own.take_audio(pcm, self._stage.now())
+    def _flush_feed(self) -> None:
+        if self._feed is not None:
+            self._feed.flush(self._stage.now())
 
     def _leave_place(self) -> None:
         """Be counted no more among the user's sessions."""

@@ -25,9 +25,15 @@ apt_install() { # apt_install PACKAGE...: installs those that are missing; fails
   [ ${#missing[@]} = 0 ] && return 0
   may_install || { say "Missing Debian packages. To add them: sudo apt-get install ${missing[*]}"; return 1; }
   say "Installing ${missing[*]}"
-  if [ $apt_updated = no ]; then as_root apt-get update -qq || true; apt_updated=yes; fi
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
-    >/dev/null || { say "apt-get could not install ${missing[*]}; going on without"; return 1; }
+  local log; log=$(mktemp)
+  if [ $apt_updated = no ]; then as_root apt-get update -qq >"$log" 2>&1 || cat "$log" >&2; apt_updated=yes; fi
+  if ! as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
+    cat "$log" >&2; rm -f "$log"
+    say "apt-get could not install ${missing[*]}"
+    return 1
+  fi
+  rm -f "$log"
 }
 
 find_python() {

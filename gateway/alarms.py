@@ -33,6 +33,11 @@ class Alarms:
     def __len__(self) -> int:
         return len(self._set)
 
+    @property
+    def kept(self) -> int:
+        """Entries kept, those that were moved or cleared included."""
+        return len(self._due)
+
     def set(self, owner: Owner, when: float) -> None:
         """Ring for `owner` at `when`; infinity clears its alarm."""
         if when == math.inf:
@@ -40,14 +45,22 @@ class Alarms:
         elif self._set.get(owner) != when:
             self._set[owner] = when
             heapq.heappush(self._due, (when, next(self._order), owner))
+            self._tidy()
             self._arm()
 
     def clear(self, owner: Owner) -> None:
         """Forget `owner`'s alarm."""
         self._set.pop(owner, None)
-        if len(self._due) > 64 + 2 * len(self._set):
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Forget what was moved or cleared, once that is most of what is kept; an idle timer goes too."""
+        if len(self._due) > 64 + 2 * len(self._set) or not self._set:
             self._due = [entry for entry in self._due if self._set.get(entry[2]) == entry[0]]
             heapq.heapify(self._due)
+        if not self._due and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _arm(self) -> None:
         when = self._due[0][0]
@@ -59,10 +72,13 @@ class Alarms:
     def _tick(self) -> None:
         self._timer = None
         now = self._loop.time()
-        while self._due and self._due[0][0] <= now:
-            when, _, owner = heapq.heappop(self._due)
-            if self._set.get(owner) == when:
-                del self._set[owner]
-                owner.alarm(now)
-        if self._due:
-            self._arm()
+        try:
+            while self._due and self._due[0][0] <= now:
+                when, _, owner = heapq.heappop(self._due)
+                if self._set.get(owner) == when:
+                    del self._set[owner]
+                    owner.alarm(now)
+        finally:
+            # One owner that fails must not silence the others.
+            if self._due:
+                self._arm()

@@ -76,9 +76,10 @@ class Gateway:
         self.app = Starlette(
             routes=self._routes(Guard(keys, self.door), keys),
             middleware=[Middleware(RequestTiming), Middleware(BodyLimit)],
-            exception_handlers=errors.HANDLERS,
+            exception_handlers=errors.ANSWERS,
             lifespan=self._lifespan,
         )
+        self.app.router.default = endpoint.nowhere
 
     def _routes(self, guard: Guard, keys: KeyRing) -> list[BaseRoute]:
         routes: list[BaseRoute] = [

@@ -100,7 +100,7 @@ def serve(
         _refuse(str(error), code=1)
     except OSError as error:
         _refuse(f"Cannot serve on {settings.host}:{settings.port}: {error.strerror or error}. "
-                "Choose another with --port", code=1)  # fmt: skip
+                "Choose another with --host or --port", code=1)  # fmt: skip
 
 
 @cli.command()
@@ -134,6 +134,7 @@ def token(
     """Print an access token, and nothing else."""
     logging.disable(logging.INFO)
     settings = _settings(data_dir=data_dir)
+    makes_secret = settings.jwt_secret is None and not (settings.data_dir / SECRET_FILE).exists()
     now = clock.wall()
     principal = Principal(
         user=user,
@@ -147,6 +148,9 @@ def token(
         typer.echo(issue_checked(_keys(settings), principal, now))
     except ValueError as error:
         _refuse(str(error))
+    if makes_secret:
+        typer.echo(f"Made a secret in {settings.data_dir}; a server with another data directory refuses "
+                   "this token.", err=True)  # fmt: skip
 
 
 def issue_checked(keys: KeyRing, principal: Principal, now: float) -> str:

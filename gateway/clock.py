@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def wall() -> float:
@@ -16,4 +17,9 @@ def steady() -> float:
 
 def rfc3339(epoch_seconds: float) -> str:
     """Return a time as RFC 3339 in UTC, to the second."""
-    return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _to_the_second(int(epoch_seconds))
+
+
+@lru_cache(maxsize=256)
+def _to_the_second(epoch_second: int) -> str:
+    return datetime.fromtimestamp(epoch_second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -28,18 +28,22 @@ def key_ring(settings: Settings) -> KeyRing:
 
 def _kept_secret(data_dir: Path) -> bytes:
     path = data_dir / SECRET_FILE
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    secret = secrets.token_urlsafe(48).encode()
-    # Written aside and linked, so that of two processes starting at once both get the same, whole secret.
-    draft = path.with_name(f".{SECRET_FILE}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secret)
     try:
+        return path.read_bytes().strip()
+    except FileNotFoundError:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Written aside and linked, so that of two processes starting at once both get the same, whole secret;
+    # under a name of its own, because two containers may have the same process id.
+    draft = path.with_name(f".{SECRET_FILE}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_urlsafe(48).encode())
+            os.fsync(file.fileno())
         os.link(draft, path)
         log.info("Made a secret for access tokens and keep it in %s", path)
     except FileExistsError:
-        secret = path.read_bytes().strip()
+        log.info("Another process made the secret for access tokens in %s", path)
     finally:
         draft.unlink()
-    return secret
+    return path.read_bytes().strip()

@@ -30,6 +30,10 @@ AUDIO_SECONDS = Counter("stagedoor_audio_seconds_total", "Seconds of audio taken
 SUBTITLES = Counter(
     "stagedoor_subtitles_total", "Subtitles published to topics", ["is_final"], registry=REGISTRY
 )
+ENGINE_TROUBLE = Counter(
+    "stagedoor_engine_trouble_total", "Work that an engine could not do, by what followed", ["code"],
+    registry=REGISTRY,
+)  # fmt: skip
 RESUMES = Counter(
     "stagedoor_resumes_total", "Reconnects with a position, by outcome", ["outcome"], registry=REGISTRY
 )

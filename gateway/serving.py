@@ -13,10 +13,17 @@ from gateway.settings import Settings
 from gateway.wire.limits import WireLimits
 
 BACKLOG = 2048
+SEND_BUFFER_BYTES = 256 * 1024
+"""Of the kernel, for each connection (Linux doubles it, socket(7)). Left to itself it grows to several MB
+for a peer that does not read, unseen by the bound that we keep; captions need a fraction."""
+
+
+class CannotStart(Exception):
+    """The server cannot start with these settings, here; the message says what to do."""
 
 
 def run(settings: Settings, keys: KeyRing) -> None:
-    """Serve until a signal comes. Raises OSError when the address cannot be had."""
+    """Serve until a signal comes. Raises OSError when the address cannot be had, and CannotStart."""
     sock = bind(settings.host, settings.port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings, keys, sock))
@@ -30,6 +37,7 @@ def bind(host: str, port: int) -> socket.socket:
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         sock.bind(address)
     except OSError:
         sock.close()
@@ -38,17 +46,26 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 async def serve(settings: Settings, keys: KeyRing, sock: socket.socket) -> None:
-    """Serve on a bound socket until a signal comes."""
-    gateway = Gateway(settings, keys)
+    """Serve on a bound socket until a signal comes. Raises CannotStart."""
+    try:
+        gateway = Gateway(settings, keys)
+        await gateway.start()
+    except (ValueError, OSError) as error:
+        sock.close()
+        raise CannotStart(str(error)) from error
     server = Server(
         gateway.app,
         limits=wire_limits(settings),
         drain=gateway.drain,
         ready=lambda port: announce(settings, port),
         shutdown_seconds=settings.shutdown_seconds,
+        forwarded_allow_ips=",".join(settings.trusted_proxies),
         backlog=BACKLOG,
     )
-    await server.serve(sockets=[sock])
+    try:
+        await server.serve(sockets=[sock])
+    finally:
+        await gateway.stop()
 
 
 def wire_limits(settings: Settings) -> WireLimits:

@@ -90,6 +90,10 @@ class Settings(BaseSettings):
         2000, description="Connections at once, in all, that have not authenticated."
     )
 
+    trusted_proxies: Names = Field(
+        (), description="Addresses or networks of proxies whose X-Forwarded-For names the client."
+    )
+
     # The wire
     message_bytes_max: Annotated[int, Field(ge=1024)] = Field(
         64 * 1024, description="Largest message taken from a client."
@@ -120,7 +124,9 @@ class Settings(BaseSettings):
     openai_speech_model: str = Field("tts-1", description="Its model for text to speech.")
     openai_speech_voice: str = Field("alloy", description="Its voice.")
 
-    @field_validator("allowed_origins", "recognizers", "translators", "synthesizers", mode="before")
+    @field_validator(
+        "allowed_origins", "trusted_proxies", "recognizers", "translators", "synthesizers", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return _parts(value)

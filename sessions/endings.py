@@ -16,7 +16,9 @@ class Ending:
 
 
 DONE = Ending(1000, "done", "Done", retry=False, http_status=200)
-POLICY = Ending(1008, "policy", "A message broke the protocol", retry=False, http_status=422)
+PROTOCOL = Ending(1002, "protocol", "A frame broke RFC 6455", retry=False, http_status=400)
+NOT_TEXT = Ending(1007, "not_text", "A text message was not UTF-8", retry=False, http_status=400)
+POLICY = Ending(1008, "policy", "Not possible as it was asked", retry=False, http_status=422)
 TOO_BIG = Ending(1009, "too_big", "A message was too big", retry=False, http_status=413)
 OUR_FAULT = Ending(1011, "our_fault", "Something failed on our side", retry=True, http_status=500)
 RESTARTING = Ending(1012, "restarting", "Restarting, reconnect", retry=True, http_status=503)
@@ -35,8 +37,8 @@ SUPERSEDED = Ending(4409, "superseded", "Superseded by a reconnect", retry=False
 ENDINGS = {
     ending.code: ending
     for ending in (
-        DONE, POLICY, TOO_BIG, OUR_FAULT, RESTARTING, TRY_LATER, NOT_AUTHENTICATED, NOT_ALLOWED, TOO_SLOW,
-        TOO_MANY, SPENT, NO_CHANNEL, SESSION_TOO_LONG, SUPERSEDED,
+        DONE, PROTOCOL, NOT_TEXT, POLICY, TOO_BIG, OUR_FAULT, RESTARTING, TRY_LATER, NOT_AUTHENTICATED,
+        NOT_ALLOWED, TOO_SLOW, TOO_MANY, SPENT, NO_CHANNEL, SESSION_TOO_LONG, SUPERSEDED,
     )
 }  # fmt: skip
 """Every code that this server sends, by number."""

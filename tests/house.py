@@ -188,7 +188,7 @@ def open_house(data_dir: Path, **settings: str) -> House:
     with log.open("a") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "gateway.cli", "serve"], env=environment, stdout=subprocess.PIPE,
-            stderr=errors, text=True, cwd=Path(__file__).parent.parent,
+            stderr=errors, text=True, cwd=data_dir,  # where no .env of a developer is
         )  # fmt: skip
     assert process.stdout is not None
     try:

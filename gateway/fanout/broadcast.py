@@ -4,14 +4,15 @@ Takes what the worker link reports and publishes it: interims as they come, fina
 final they speak. Invariant: per topic, finals are published in the order of the audio.
 """
 
+import logging
 from collections import Counter
 from functools import partial
-from typing import Protocol, get_args
+from typing import Protocol
 
 from gateway.fanout import frames
 from gateway.fanout.channel import Channel, Track
 from gateway.fanout.written import Written
-from gateway.metrics import SUBTITLES
+from gateway.metrics import ENGINE_TROUBLE, SUBTITLES
 from gateway.workers.pool import Stream, WorkerPool
 from gateway.workers.relay import Gap
 from media import link
@@ -19,12 +20,23 @@ from media.captions import Caption, Word
 from sessions import messages
 from sessions.dubbing import Dubbing
 
+log = logging.getLogger(__name__)
+
 LINGER_SECONDS = 30.0
 """How long a language goes on being made after its last follower left."""
-_WARNINGS = frozenset(get_args(messages.WarningCode))
+ENGINE_WARNINGS = {
+    "audio_missing": "Some audio did not reach recognition",
+    "engine_switched": "An engine failed and another took over; nothing is lost",
+    "recognition_failed": "A passage could not be recognised",
+    "translation_failed": "A passage could not be translated; it is shown as it was said",
+    "voice_failed": "A passage could not be spoken; its subtitle is there",
+}
+"""What a client is told of trouble with engines; the details (addresses among them) are for the log."""
 
 _INTERIM = SUBTITLES.labels("false")
 _FINAL = SUBTITLES.labels("true")
+
+NOTHING = Caption("", 0.0, 0.0)
 
 Segment = tuple[str, int, Caption]
 """A final caption on its way: segment id, revision, caption."""
@@ -190,7 +202,10 @@ class Broadcast:
                 pass
 
     def _speech_final(self, final: link.Final) -> None:
+        shown = (final.utterance, final.lang) in self._revs
         rev = self._revs.pop((final.utterance, final.lang), 0) + 1
+        if shown and not final.captions:  # what viewers have seen of it was nothing after all
+            self._publish_interim(final.lang, self._segment_id(final.utterance, 0), rev, NOTHING)
         segments = [
             (self._segment_id(final.utterance, block), rev, caption)
             for block, caption in enumerate(final.captions)
@@ -233,8 +248,13 @@ class Broadcast:
                     key[1].stream_finalized()
 
     def _warned(self, warned: link.Warned) -> None:
-        if warned.code in _WARNINGS:
-            self._notice(messages.Warning.model_validate({"code": warned.code, "message": warned.detail}))
+        ENGINE_TROUBLE.labels(warned.code).inc()
+        log.warning(
+            "Engine trouble: %s", warned.detail, extra={"code": warned.code, "stream": self.stream_id}
+        )
+        if warned.code in ENGINE_WARNINGS:
+            told = {"code": warned.code, "message": ENGINE_WARNINGS[warned.code]}
+            self._notice(messages.Warning.model_validate(told))
 
     def _notice(self, message: messages.Gap | messages.Warning) -> None:
         if self.source is not None:

@@ -2,8 +2,9 @@
 
 import asyncio
 
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.http.errors import Refused
 
 BODY_BYTES_MAX = 64 * 1024
 BODY_SECONDS_MAX = 10.0
@@ -46,9 +47,9 @@ class _Body:
                 message = await self._receive()
         except TimeoutError as error:
             sentence = f"The body did not arrive within {self._seconds_max:g} s; send it again"
-            raise HTTPException(408, sentence) from error
+            raise Refused(408, "BODY_TIMEOUT", sentence) from error
         self._complete = not message.get("more_body", False)
         self._taken_bytes += len(message.get("body", b""))
         if self._taken_bytes > self._bytes_max:
-            raise HTTPException(413, f"A body may have at most {self._bytes_max} bytes")
+            raise Refused(413, "BODY_TOO_LARGE", f"A body may have at most {self._bytes_max} bytes")
         return message

@@ -6,6 +6,7 @@ that names the server by a loopback host (so that no web page elsewhere can ask 
 
 import ipaddress
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import orjson
 from pydantic import BaseModel, Field, ValidationError
@@ -19,6 +20,9 @@ from gateway import clock
 from gateway.http.errors import Refused
 from gateway.ids import new_id
 from gateway.settings import Settings
+
+FORWARDED = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
+"""Headers that proxies add: behind one, a loopback address proves nothing."""
 
 
 class SignIn(BaseModel):
@@ -76,7 +80,13 @@ def routes(settings: Settings, keys: KeyRing) -> list[Route]:
 
 
 def _is_local(request: Request) -> bool:
-    host = request.url.hostname or ""
+    if not FORWARDED.isdisjoint(request.headers.keys()):
+        return False
+    # Not from request.url, which puts our own address where the header names nobody.
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return False
     return _is_loopback(request.client.host if request.client else "") and _is_loopback(host)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from auth.crowd import TooManyAtOnce
@@ -19,6 +19,9 @@ from gateway import clock
 from gateway.metrics import REFUSALS
 
 log = logging.getLogger(__name__)
+
+SOCKETS = "/ws/"
+"""Where the paths of sockets begin."""
 
 
 class Refused(Exception):
@@ -77,6 +80,11 @@ async def on_limited(_request: Request, error: Exception) -> Response:
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """Answer what the router refuses: no such path, or not with this method."""
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.NOT_FOUND and request.url.path.startswith(SOCKETS):
+        sentence = "Sockets are here: connect with a WebSocket client"
+        response = respond(Refused(426, "UPGRADE_REQUIRED", sentence))
+        response.headers["Upgrade"] = "websocket"
+        return response
     if error.status_code == HTTPStatus.NOT_FOUND:
         return respond(Refused(404, "NOT_FOUND", f"There is nothing at {request.url.path}"))
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -86,8 +94,12 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
         )
         response.headers["Allow"] = allowed
         return response
-    code = HTTPStatus(error.status_code).name
-    return respond(Refused(error.status_code, code, error.detail))
+    return respond(Refused(error.status_code, f"HTTP_{error.status_code}", error.detail))
+
+
+async def on_disconnect(_request: Request, _error: Exception) -> Response:
+    """Answer one who has gone in the middle of a request: nobody reads this, and it is nobody's fault."""
+    return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
 async def on_failure(request: Request, error: Exception) -> Response:
@@ -96,11 +108,12 @@ async def on_failure(request: Request, error: Exception) -> Response:
     return respond(Refused(500, "INTERNAL_ERROR", "Something failed on our side; try again"))
 
 
-HANDLERS: dict[Any, Any] = {
+ANSWERS: dict[Any, Any] = {
     Refused: on_refused,
     RateLimited: on_limited,
     TooManyAtOnce: on_limited,
     HTTPException: on_http_exception,
+    ClientDisconnect: on_disconnect,
     Exception: on_failure,
 }
 """For `Starlette(exception_handlers=...)`."""

@@ -7,6 +7,7 @@ import re
 from typing import get_args
 from urllib.parse import parse_qsl, urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
@@ -159,6 +160,13 @@ async def _deny(refusal: Refused, scope: Scope, receive: Receive, send: Send) ->
         }
     )
     await send({"type": "websocket.http.response.body", "body": response.body})
+
+
+async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer what no route takes; a WebSocket upgrade like any other request."""
+    if scope["type"] != "websocket":
+        raise HTTPException(404)
+    await _deny(Refused(404, "NOT_FOUND", f"There is no socket at {scope['path']}"), scope, receive, send)
 
 
 def routes(stage: Stage, settings: Settings) -> list[WebSocketRoute]:

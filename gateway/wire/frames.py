@@ -8,6 +8,7 @@ import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from struct import Struct
 from typing import Final, TypeAlias
 
 from gateway.wire.limits import WireLimits
@@ -31,6 +32,8 @@ MASKED: Final = 0x80
 CONTROL_BYTES_MAX: Final = 125
 """RFC 6455 section 5.5."""
 HEAD_BYTES_MAX: Final = 14
+_opening = Struct("!HH4s").unpack_from
+"""The first two bytes of a frame, then, if those announce it, a length of 16 bits and the mask."""
 
 PROTOCOL_ERROR: Final = 1002
 NO_CODE: Final = 1005
@@ -165,10 +168,11 @@ class _Frame:
 class Parser:
     """The client's side of one connection: between reads it keeps one header and one message at most."""
 
-    __slots__ = ("_frame", "_head", "_limits", "_message", "_over")
+    __slots__ = ("_controls_left", "_frame", "_head", "_limits", "_message", "_over")
 
     def __init__(self, limits: WireLimits) -> None:
         self._limits = limits
+        self._controls_left = 0
         self._head = b""
         self._frame: _Frame | None = None
         self._message: _Message | None = None
@@ -180,42 +184,46 @@ class Parser:
         if self._over:
             return events
         try:
-            at = 0
-            if self._frame is None and self._message is None and not self._head:
-                at = self._take_whole(data, events)
-            if at < len(data):
-                self._take(data, at, events)
+            at, end = 0, len(data)
+            self._controls_left = self._limits.control_frames_max
+            while at < end and not self._over:
+                if self._frame is None and self._message is None and not self._head:
+                    at = self._take_whole(data, at, events)
+                    if at == end:
+                        break
+                at = self._take(data, at, events)
         except FrameError as error:
             self._over = True
             self._message = self._frame = None
             events.append(Failure(error.code, error.reason))
         return events
 
-    def _take_whole(self, data: bytes, events: list[Event]) -> int:
-        """Take unfragmented messages off the start of `data` while whole; return the index of the rest."""
-        at, end = 0, len(data)
+    def _take_whole(self, data: bytes, at: int, events: list[Event]) -> int:
+        """Take unfragmented messages off `data` from `at` on while whole; return the index of the rest."""
+        end = len(data)
         size_max = self._limits.message_bytes_max
         payloads: list[bytes] = []
-        while end - at > 5:
-            first = data[at]
-            if first != 0x82 and first != 0x81:  # noqa: PLR1714 - twice as quick as a set, and this is the hot path
-                break
-            size = data[at + 1] - 128
-            if 0 <= size < 126:
-                start = at + 6
-            elif size == 126 and end - at > 7:
-                size = data[at + 2] << 8 | data[at + 3]
+        if events and isinstance(last := events[-1], list):
+            payloads = last
+            events.pop()
+        while end - at > 7:
+            opening, size, mask = _opening(data, at)
+            if opening == 0x82FE or opening == 0x81FE:  # noqa: PLR1714 - quicker than a set, and this is the hot path
                 if size < 126:
                     break
                 start = at + 8
+            elif 0x8280 <= opening < 0x82FE or 0x8180 <= opening < 0x81FE:
+                size = opening & 0x7F
+                start = at + 6
+                mask = data[at + 2 : start]
             else:
                 break
             stop = start + size
             if stop > end or size > size_max:
                 break
-            payload = apply_mask(data[start:stop], data[start - 4 : start])
+            payload = apply_mask(data[start:stop], mask)
             at = stop
-            if first == 0x82:
+            if opening >= 0x8280:
                 payloads.append(payload)
                 continue
             if payloads:
@@ -226,31 +234,26 @@ class Parser:
             events.append(payloads)
         return at
 
-    def _take(self, data: bytes, at: int, events: list[Event]) -> None:
-        controls_left = self._limits.control_frames_max
-        end = len(data)
-        while True:
+    def _take(self, data: bytes, at: int, events: list[Event]) -> int:
+        """Take one frame, or what there is of it; return the index of the rest."""
+        if self._frame is None:
+            at = self._begin(data, at)
             if self._frame is None:
-                at = self._begin(data, at)
-                if self._frame is None:
-                    return
-            frame: _Frame = self._frame
+                return at
+        frame: _Frame = self._frame
+        if frame.left:
+            at += self._continue(frame, data[at : at + frame.left])
             if frame.left:
-                if at == end:
-                    return
-                at += self._continue(frame, data[at : at + frame.left])
-                if frame.left:
-                    return
-            self._frame = None
-            if frame.opcode >= CLOSE:
-                controls_left -= 1
-                if controls_left < 0:
-                    raise FrameError(POLICY, "too many control frames")
-                self._take_control(frame.opcode, bytes(frame.data), events)
-                if self._over:
-                    return
-            else:
-                self._finish(frame, events)
+                return at
+        self._frame = None
+        if frame.opcode < CLOSE:
+            self._finish(frame, events)
+            return at
+        self._controls_left -= 1
+        if self._controls_left < 0:
+            raise FrameError(POLICY, "too many control frames")
+        self._take_control(frame.opcode, bytes(frame.data), events)
+        return at
 
     def _begin(self, data: bytes, at: int) -> int:
         """Read a header at `at` (some of it may have come before) and return where its payload starts;

@@ -62,7 +62,7 @@ class Endpoint:
             try:
                 answer = await self._client.post(self._base + path, **content)
             except httpx.HTTPError as error:
-                reason = f"{self._base} cannot be reached ({type(error).__name__}): check openai_base_url"
+                reason = f"{self._base} cannot be reached ({type(error).__name__}): check OPENAI_BASE_URL"
                 continue
             if answer.is_success:
                 if len(answer.content) > ANSWER_BYTES_MAX:
@@ -81,9 +81,9 @@ class Endpoint:
         where = f"{self._base}{path} answered {answer.status_code}"
         match answer.status_code:
             case 401 | 403:
-                return f"{where}: the key is not accepted, check openai_api_key"
+                return f"{where}: the key is not accepted, check OPENAI_API_KEY"
             case 404:
-                return f"{where}: no such path or model: check openai_base_url (it ends in /v1)"
+                return f"{where}: no such path or model: check OPENAI_BASE_URL (it ends in /v1)"
             case 429:
                 return f"{where}: too many requests, or the account's balance is spent"
             case _:
@@ -230,9 +230,9 @@ class OpenAiSynthesizer:
 def missing(settings: EngineSettings) -> str | None:
     """Say what is not set; a key is not needed for an endpoint of one's own."""
     if not settings.openai_base_url:
-        return "No endpoint: set openai_base_url (for example http://localhost:8001/v1) and openai_api_key."
+        return "No endpoint: set OPENAI_BASE_URL (for example http://localhost:8001/v1) and OPENAI_API_KEY."
     if not settings.openai_base_url.startswith(("http://", "https://")):
-        return "openai_base_url has to begin with https:// or http://."
+        return "OPENAI_BASE_URL has to begin with https:// or http://."
     return None
 
 

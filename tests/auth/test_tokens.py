@@ -1,6 +1,7 @@
 """Access tokens: what proves who is calling, and everything that does not."""
 
 import base64
+import hmac
 from typing import Any
 
 import jwt
@@ -110,16 +111,48 @@ def test_an_altered_token_is_refused() -> None:
         verify(KEYS, f"{head}.{body}.{signature}", now=NOW)
 
 
+def test_another_spelling_of_the_same_signature_is_refused() -> None:
+    token = signed(CLAIMS)
+
+    for other in (
+        f"{token}=",
+        f"{token}\n",
+        f"{token[:-1]}{chr(ord(token[-1]) + 1)}",
+        f" {token}",
+        f"{token}.",
+        f".{token}",
+    ):
+        with pytest.raises(TokenRefused):
+            verify(KEYS, other, now=NOW)
+
+
 @pytest.mark.parametrize(
-    "header", [{"kid": 7}, {"kid": ["a"]}, {"kid": "another"}, {"crit": ["x"]}, [], 7], ids=repr
+    "header",
+    [
+        {"alg": "HS256", "kid": 7},
+        {"alg": "HS256", "kid": ["a"]},
+        {"alg": "HS256", "kid": "another"},
+        {"alg": "HS256", "kid": ""},
+        {"alg": "HS256", "crit": ["exp"]},
+        {"alg": "HS256", "b64": False},
+        {"alg": ["HS256"]},
+        {"alg": "none"},
+        {"alg": "HS512"},
+        {"typ": "JWT"},
+        [],
+        7,
+    ],
+    ids=repr,
 )
-def test_a_header_that_names_no_key_of_ours_is_refused(header: Any) -> None:
-    _, body, signature = signed(CLAIMS).split(".")
-    fields = {"alg": "HS256", "typ": "JWT"} | header if isinstance(header, dict) else header
-    head = base64.urlsafe_b64encode(orjson.dumps(fields)).rstrip(b"=").decode()
+def test_a_header_of_another_kind_is_refused_though_the_signature_holds(header: Any) -> None:
+    def part(data: bytes) -> str:
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+    claimed = f"{part(orjson.dumps(header))}.{part(orjson.dumps(CLAIMS))}"
+    signature = part(hmac.digest(SECRET, claimed.encode(), "sha256"))
 
     with pytest.raises(TokenRefused):
-        verify(KEYS, f"{head}.{body}.{signature}", now=NOW)
+        verify(KEYS, f"{claimed}.{signature}", now=NOW)
 
 
 @pytest.mark.parametrize("payload", [b"[]", b"7", b"null", b"{", b"\xff"], ids=repr)

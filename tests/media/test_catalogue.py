@@ -47,7 +47,7 @@ def test_the_defaults_are_installed() -> None:
     assert rows["recognizer", "pocketsphinx"].available
     assert rows["recognizer", "pocketsphinx"].chosen
     assert rows["recognizer", "pocketsphinx"].languages == ("en",)
-    assert "openai_base_url" in rows["translator", "openai-translator"].reason
+    assert "OPENAI_BASE_URL" in rows["translator", "openai-translator"].reason
     assert "Not chosen" in rows["recognizer", "silent"].reason
 
 

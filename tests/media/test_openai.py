@@ -163,7 +163,7 @@ async def test_a_failure_that_may_pass_is_tried_once_more(endpoint: Served, stat
 
 
 @pytest.mark.parametrize(
-    ("status", "advice"), [(401, "openai_api_key"), (404, "openai_base_url"), (400, "400")]
+    ("status", "advice"), [(401, "OPENAI_API_KEY"), (404, "OPENAI_BASE_URL"), (400, "400")]
 )
 async def test_a_failure_that_stays_is_explained_at_once_without_the_key(
     endpoint: Served, status: int, advice: str, caplog: pytest.LogCaptureFixture
@@ -208,7 +208,7 @@ def test_word_times_that_make_no_sense_are_left_out(words: object) -> None:
 
 def test_without_an_address_it_says_what_to_set() -> None:
     engines = (RECOGNIZER, TRANSLATOR, SYNTHESIZER)
-    assert all("set openai_base_url" in str(e.unavailable(EngineSettings())) for e in engines)
+    assert all("set OPENAI_BASE_URL" in str(e.unavailable(EngineSettings())) for e in engines)
     assert "https://" in str(RECOGNIZER.unavailable(EngineSettings(openai_base_url="example.org/v1")))
     assert RECOGNIZER.unavailable(EngineSettings(openai_base_url="http://x/v1")) is None
     assert isinstance(RECOGNIZER, RecognizerEngine)

@@ -6,7 +6,7 @@ from sessions.endings import ENDINGS
 def test_every_code_is_one_that_an_application_may_send() -> None:
     for code, ending in ENDINGS.items():
         assert code == ending.code
-        assert code in {1000, 1008, 1009, 1011, 1012, 1013} or 4000 <= code <= 4999
+        assert code in {1000, 1002, 1007, 1008, 1009, 1011, 1012, 1013} or 4000 <= code <= 4999
         assert len(ending.reason.encode()) <= 123
 
 

@@ -368,11 +368,12 @@ class TestTheSource:
     def test_gaps_and_warnings_are_passed_on_in_the_words_of_the_protocol(self, stand: Stand) -> None:
         stream = stand.hears()
         stream.says(
-            link.Warned(1, "engine_switched", "Now whisper"),
+            link.Warned(1, "engine_switched", "http://10.0.0.5/v1 cannot be reached: whisper takes over"),
             link.Warned(1, "a_code_of_tomorrow", "Which no client knows."),
         )
         assert [m.encoded() for m in stand.speaker.notices] == [
-            b'{"type":"warning","code":"engine_switched","message":"Now whisper"}'
+            b'{"type":"warning","code":"engine_switched",'
+            b'"message":"An engine failed and another took over; nothing is lost"}'
         ]
 
     def test_a_stream_that_no_worker_can_go_on_with_has_failed(self, stand: Stand) -> None:

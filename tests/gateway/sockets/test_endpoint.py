@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.http.errors import Refused
-from gateway.sockets.endpoint import CREDENTIAL_NAMES, LiveEndpoint, parse_request
+from gateway.sockets.endpoint import CREDENTIAL_NAMES, LiveEndpoint, nowhere, parse_request
 from gateway.wire.interface import EXTENSION
 from media.intake import Intake
 from sessions.live import Kind, Request
@@ -226,3 +226,13 @@ class TestOrigins:
         answer, body = await Knock(rehearsal, **headers).answer()
         assert answer == status
         assert status == 101 or body["code"] == "ORIGIN_NOT_ALLOWED"
+
+
+class TestNowhere:
+    async def test_an_upgrade_of_what_is_no_socket_is_answered_like_any_request(self) -> None:
+        knock = Knock(Rehearsal())
+        knock.scope["path"] = "/ws/live/main"
+        await nowhere(cast("Any", knock.scope), knock.receive, knock.send)
+        start, body = knock.sent
+        assert start["status"] == 404
+        assert orjson.loads(body["body"])["code"] == "NOT_FOUND"

@@ -64,6 +64,12 @@ class TestMessages:
         data = b"".join(binary(bytes([n]) * 640) for n in range(50))
         assert Parser(LIMITS).feed(data) == [[bytes([n]) * 640 for n in range(50)]]
 
+    def test_a_frame_cut_by_the_read_before_joins_the_run_of_its_rest(self) -> None:
+        data = b"".join(binary(bytes([n]) * 640) for n in range(5))
+        parser = Parser(LIMITS)
+        assert parser.feed(data[:1000]) == [[b"\0" * 640]]
+        assert parser.feed(data[1000:]) == [[bytes([n]) * 640 for n in range(1, 5)]]
+
     def test_texts_and_runs_keep_their_order(self) -> None:
         data = binary(b"1") + binary(b"2") + text("finalize") + binary(b"3")
         assert read(data) == [[b"1", b"2"], "finalize", [b"3"]]

@@ -1,4 +1,4 @@
-"""The tape of a stream: whatever is appended, taken, rewound and forgotten, the bytes are those of a plain copy."""
+"""The tape of a stream: whatever is done with it, the bytes are those of a plain copy of everything."""
 
 from hypothesis import given
 from hypothesis import strategies as st

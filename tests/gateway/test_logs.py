@@ -1,0 +1,108 @@
+"""Log lines: what is in them, and that no token ever is."""
+
+import io
+import json as standard_json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gateway import logs
+from tests.house import token
+
+TOKEN = token()
+log = logging.getLogger("gateway.test")
+
+
+class Captured:
+    """The log as it is written, in one format."""
+
+    def __init__(self, *, json: bool, level: str = "info") -> None:
+        logs.configure(level, json=json)
+        self.stream = io.StringIO()
+        (handler,) = logging.getLogger().handlers
+        assert isinstance(handler, logging.StreamHandler)
+        handler.setStream(self.stream)
+
+    @property
+    def text(self) -> str:
+        return self.stream.getvalue()
+
+    @property
+    def line(self) -> dict[str, Any]:
+        (line,) = self.text.splitlines()
+        found: dict[str, Any] = standard_json.loads(line)
+        return found
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger()
+    before = list(root.handlers), root.level
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+
+
+def test_a_line_is_one_json_object_with_its_fields() -> None:
+    captured = Captured(json=True)
+    log.info("WebSocket %s", "connected", extra={"sessionId": "live_1", "status_code": 200})
+    line = captured.line
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "level": "INFO", "logger": "gateway.test", "message": "WebSocket connected", "sessionId": "live_1",
+        "status_code": 200,
+    }  # fmt: skip
+
+
+def test_an_exception_is_part_of_its_line() -> None:
+    captured = Captured(json=True)
+    log.error("It failed", exc_info=ValueError("with a\nline break"))
+    assert "ValueError: with a\nline break" in captured.line["exception"]
+
+
+@pytest.mark.parametrize("json", [True, False])
+@pytest.mark.parametrize("altered", [TOKEN, TOKEN[:-9], TOKEN[:-1] + "!", "x" + TOKEN])
+def test_no_token_is_ever_in_a_line(json: bool, altered: str) -> None:
+    captured = Captured(json=json)
+    log.info("Somebody sent %s", altered)
+    log.info("Somebody sent %s" % altered)  # noqa: G002, UP031 - the token is in the message itself
+    log.info("In a field", extra={"path": f"/x/{altered}", "details": {"token": altered}, "list": [altered]})
+    log.error("It failed with %r", altered, exc_info=ValueError(f"cannot read {altered}"))
+    log.info("In bytes %r", altered.encode())
+    payload, signature = TOKEN.split(".")[1], TOKEN.split(".")[2]
+    assert captured.text.count("[token]") >= 4
+    assert payload not in captured.text
+    assert signature[:-9] not in captured.text
+
+
+def test_what_cannot_be_json_is_written_nevertheless() -> None:
+    captured = Captured(json=True)
+    log.info("odd", extra={"bytes": b"\xff", "big": 2**70, "surrogate": "\ud800", "keys": {1: 2}, "set": {3}})
+    assert captured.line["message"] == "odd"
+
+
+def test_a_line_break_from_outside_makes_no_second_line() -> None:
+    captured = Captured(json=True)
+    log.info("user %s", 'x\n{"level":"INFO","message":"forged"}')
+    assert len(captured.text.splitlines()) == 1
+
+
+def test_what_is_below_the_level_is_left_out() -> None:
+    captured = Captured(json=True, level="warning")
+    log.info("quiet")
+    log.warning("loud")
+    assert captured.line["message"] == "loud"
+
+
+def test_clients_of_ours_do_not_fill_the_log_with_addresses() -> None:
+    captured = Captured(json=True)
+    logging.getLogger("httpx").info("HTTP Request: GET http://example/?key=secret")
+    assert captured.text == ""
+
+
+def test_text_is_for_people() -> None:
+    captured = Captured(json=False)
+    log.warning("Media worker %d is gone", 7)
+    assert captured.text.split(" ", 1)[1] == "WARNING Media worker 7 is gone\n"

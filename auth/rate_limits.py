@@ -42,8 +42,7 @@ class Window:
         if rate.count_max == 0:
             return -1
         accepted = self._accepted
-        opened_at = now - rate.window_seconds
-        while accepted and accepted[0] <= opened_at:
+        while accepted and accepted[0] + rate.window_seconds <= now:
             accepted.popleft()
         if len(accepted) >= rate.count_max:
             wait_seconds = accepted[len(accepted) - rate.count_max] + rate.window_seconds - now

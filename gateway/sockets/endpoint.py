@@ -4,6 +4,7 @@ Invariant: a credential in the URL is refused before anything else, because URLs
 """
 
 import re
+from functools import lru_cache
 from typing import get_args
 from urllib.parse import parse_qsl, urlsplit
 
@@ -61,13 +62,15 @@ class LiveEndpoint:
         await finished(wire)
 
     def _admit(self, scope: Scope, address: str) -> Request:
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        if not CREDENTIAL_NAMES.isdisjoint(map(str.lower, query)):
-            raise Refused(401, "TOKEN_IN_URL", "A URL must not carry a credential; connect without it and "
-                          'send {"type":"authenticate","token":"..."} as the first message')  # fmt: skip
-        self._stage.door.upgrades.admit(address, self._stage.now())
+        now = self._stage.now()
+        try:
+            request = read_url(self._kind, scope["path_params"]["channel_id"], scope["query_string"])
+        except Refused as refusal:
+            if refusal.code != "TOKEN_IN_URL":
+                self._stage.door.upgrades.admit(address, now)
+            raise
+        self._stage.door.upgrades.admit(address, now)
         self._check_origin(dict(scope["headers"]))
-        request = parse_request(self._kind, scope["path_params"]["channel_id"], query)
         self._stage.door.arrive(address)
         return request
 
@@ -87,6 +90,16 @@ def _host_of(origin: str) -> str:
         return urlsplit(origin).netloc
     except ValueError:
         return ""
+
+
+@lru_cache(maxsize=1024)
+def read_url(kind: Kind, channel_id: str, query_string: bytes) -> Request:
+    """Return what a URL asks for; the viewers of a channel all ask for the same. Raises Refused."""
+    query = dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True))
+    if not CREDENTIAL_NAMES.isdisjoint(map(str.lower, query)):
+        raise Refused(401, "TOKEN_IN_URL", "A URL must not carry a credential; connect without it and "
+                      'send {"type":"authenticate","token":"..."} as the first message')  # fmt: skip
+    return parse_request(kind, channel_id, query)
 
 
 def parse_request(kind: Kind, channel_id: str, query: dict[str, str]) -> Request:

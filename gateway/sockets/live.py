@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 ORDINARY_CODES = frozenset({1000, 1001, 1005})
 """Clients that went as they should: counted, and in the log at `debug` only."""
 
+_CLOSED = {ending.code: CLOSES.labels(ending.label) for ending in endings.ENDINGS.values()}
+_CLOSED[1006] = CLOSES.labels("lost")
+_CLOSED_OTHERWISE = CLOSES.labels("other")
 _OPEN = {kind: CONNECTIONS.labels(kind.value) for kind in Kind}
 
 
@@ -77,8 +80,7 @@ class LiveSocket:
         self._stage.alarms.clear(self)
         self._leave_topic()
         self._depart()
-        ending = endings.ENDINGS.get(code)
-        CLOSES.labels(ending.label if ending else "lost" if code == 1006 else "other").inc()
+        _CLOSED.get(code, _CLOSED_OTHERWISE).inc()
         session, self._session = self._session, None
         if session is None:
             return

@@ -9,13 +9,20 @@ from typing import Any
 
 import httptools
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import is_ssl
 from uvicorn.server import ServerState
 
 from gateway.wire import answers
 from gateway.wire.handshake import Place, Request
 from gateway.wire.house import House
 from gateway.wire.protocol import WireProtocol
+
+
+def _end(name: Any) -> tuple[str, int] | None:
+    """Host and port of one end of a TCP connection (of IPv6 without flow and scope); None for any other."""
+    return (name[0], name[1]) if isinstance(name, tuple) and len(name) > 1 else None
 
 
 class RequestRefused(Exception):
@@ -49,7 +56,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Let the peer in, or answer 429; its first request has `head_timeout_seconds` from now."""
-        super().connection_made(transport)
+        self._take_over(transport)
         address = self.client[0] if self.client else ""
         retry_after_seconds = self.house.door.opened(address)
         if retry_after_seconds is not None:
@@ -58,6 +65,16 @@ class HttpProtocol(HttpToolsProtocol):
         self._address = address
         self._unheard = True
         self.house.set_deadline(self, self.house.limits.head_timeout_seconds)
+
+    def _take_over(self, transport: asyncio.Transport) -> None:
+        """Do what uvicorn's `connection_made` does; but that asks the socket for its ends, by seven system
+        calls, where the transport knows them."""
+        self.connections.add(self)
+        self.transport = transport
+        self.flow = FlowControl(transport)
+        self.server = _end(transport.get_extra_info("sockname"))
+        self.client = _end(transport.get_extra_info("peername"))
+        self.scheme = "https" if is_ssl(transport) else "http"
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, counting what belongs to unfinished headers."""

@@ -79,7 +79,8 @@ case $purpose in
   test)
     say "Installing what the tests need"
     pip_install --group dev --editable .
-    apt_install chromium || say "Without Chromium the tests of the pages are skipped."
+    # The Node that Playwright and the page checks bring along wants libatomic, which a bare system lacks.
+    apt_install chromium libatomic1 || say "Without Chromium the tests of the pages are skipped."
     if [ -f package.json ]; then
       PATH="$PWD/$venv/bin:$PATH" deploy/npm.sh
     fi

@@ -16,6 +16,10 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
 }  # fmt: skip
 
 
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
+"""What would let a name that somebody chose begin a line of its own, or move a terminal's cursor."""
+
+
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
 
@@ -31,7 +35,7 @@ class TextLines(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
         """Return the line without a traceback."""
         fields = (f"{name}={value}" for name, value in _fields(record).items())
-        return " ".join((super().formatMessage(record), *fields))
+        return " ".join((super().formatMessage(record), *fields)).translate(_CONTROL)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""

@@ -68,16 +68,17 @@ class House:
         with urllib.request.urlopen(request, timeout=10) as response:
             return orjson.loads(response.read())
 
-    def metric(self, name: str) -> float:
-        """Return the sum of a metric's samples."""
+    def metric(self, name: str, **labels: str) -> float:
+        """Return the sum of a metric's samples, of those with these labels."""
         with urllib.request.urlopen(self.url("/metrics"), timeout=10) as response:
             text = response.read().decode()
-        values = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)
-        return sum(map(float, values))
+        samples = re.findall(rf"^{name}(?:{{(.*)}})? (\S+)$", text, re.MULTILINE)
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        return sum(float(value) for given, value in samples if all(label in given for label in wanted))
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
-        """Let the server sleep meanwhile, as on a machine that is too busy; connections wait in the kernel."""
+        """Let the server sleep meanwhile, as on a machine that is too busy."""
         self.process.send_signal(signal.SIGSTOP)
         try:
             yield

@@ -27,6 +27,7 @@ from sessions.messages import LANGUAGE_PATTERN
 
 CHANNEL_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 CREDENTIAL_NAMES = frozenset({"token", "access_token", "auth", "authorization", "jwt", "api_key", "apikey"})
+QUERY_BYTES_REMEMBERED_MAX = 200
 _LANGUAGE = re.compile(LANGUAGE_PATTERN)
 _BOOLEAN = {"1": True, "true": True, "0": False, "false": False}
 
@@ -64,7 +65,7 @@ class LiveEndpoint:
     def _admit(self, scope: Scope, address: str) -> Request:
         now = self._stage.now()
         try:
-            request = read_url(self._kind, scope["path_params"]["channel_id"], scope["query_string"])
+            request = _read(self._kind, scope["path_params"]["channel_id"], scope["query_string"])
         except Refused as refusal:
             if refusal.code != "TOKEN_IN_URL":
                 self._stage.door.upgrades.admit(address, now)
@@ -90,6 +91,12 @@ def _host_of(origin: str) -> str:
         return urlsplit(origin).netloc
     except ValueError:
         return ""
+
+
+def _read(kind: Kind, channel_id: str, query_string: bytes) -> Request:
+    # A long query is no viewer's: remembering those would let a stranger fill the memory.
+    remembered = len(query_string) <= QUERY_BYTES_REMEMBERED_MAX
+    return (read_url if remembered else read_url.__wrapped__)(kind, channel_id, query_string)
 
 
 @lru_cache(maxsize=1024)

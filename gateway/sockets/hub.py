@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from gateway.sockets.live import LiveSocket
 
 SWEEP_SECONDS = 5.0
+SETTLE_SECONDS = 3.0
+"""For who brings a stream to come back before what was heard becomes final: a sentence is cut only then."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +39,7 @@ class Session:
     started_at: float
     socket: "LiveSocket | None" = None
     lost_at: float = 0.0
+    settled: bool = False
     own: Broadcast | None = None
     payload_bytes: int = 0
     ended: bool = False
@@ -136,16 +139,14 @@ class Hub:
             broadcast.retarget(self.loop.time())
 
     def lost(self, session: Session) -> None:
-        """A session's connection broke: keep it for the grace time, and finish what was heard."""
+        """A session's connection broke: keep it for the grace time."""
         now = self.loop.time()
-        session.socket, session.lost_at = None, now
+        session.socket, session.lost_at, session.settled = None, now, False
         channel = session.channel
         channel.used_at = now
         if session.own is None:
             return
         session.own.source = None
-        if not session.own.ended:
-            session.own.finalize()
         if session.kind is Kind.PUBLISH:
             before = channel.publishing
             channel.publishing = publishing.lost(
@@ -176,11 +177,18 @@ class Hub:
             session.own.end()
 
     def sweep(self) -> None:
-        """End sessions whose grace is over, and forget channels that nobody has used for long."""
+        """Finish what lost sessions said, end those whose grace is over, and forget channels that nobody has
+        used for long."""
         now = self.loop.time()
         for session in list(self.sessions.values()):
-            if session.socket is None and now - session.lost_at >= self.settings.resume_grace_seconds:
+            if session.socket is not None:
+                continue
+            if now - session.lost_at >= self.settings.resume_grace_seconds:
                 self.end(session)
+            elif now - session.lost_at >= SETTLE_SECONDS and not session.settled:
+                session.settled = True
+                if session.own is not None and not session.own.ended:
+                    session.own.finalize()
         held = {session.channel for session in self.sessions.values()}
         for key, channel in list(self.channels.items()):
             if key in self.broadcasts:

@@ -211,6 +211,7 @@ class Crowd:
         """Open a TCP connection from a loopback address, with a small receive buffer if asked for."""
         sock = socket.socket()
         sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_bytes:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         sock.bind((address, 0))

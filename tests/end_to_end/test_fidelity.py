@@ -3,15 +3,12 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from media import link
-from media.engines.catalogue import Catalogue, EngineSettings
-from media.pipeline import EngineSet, Pipeline
-from tests.house import Client, House
+from tests.end_to_end.relayed import Final, busiest, heard_offline, published, words
+from tests.house import House
 from tests.media.audio import recorded
 from tests.speech import said, speech
 
@@ -24,9 +21,6 @@ SENTENCES = [
 ]
 GAP_SECONDS = 0.8
 
-Final = tuple[str, float, float]
-"""Text, start and end of a final subtitle."""
-
 
 @pytest.fixture(scope="module")
 def pcm() -> bytes:
@@ -37,71 +31,6 @@ def pcm() -> bytes:
 def offline(pcm: bytes) -> dict[str, list[Final]]:
     """What the default engines make of the speech in this process, by language."""
     return asyncio.run(heard_offline(pcm))
-
-
-async def heard_offline(pcm: bytes) -> dict[str, list[Final]]:
-    finals: dict[str, list[Final]] = {"en": [], "es": []}
-
-    def emit(message: link.FromWorker) -> None:
-        if isinstance(message, link.Final):
-            finals[message.lang] += [(c.text, round(c.start, 3), round(c.end, 3)) for c in message.captions]
-
-    engines = EngineSet(Catalogue.load(EngineSettings()))
-    try:
-        pipeline = Pipeline(link.Open(1, "en", {"en": (), "es": ()}), engines, emit)
-        for offset in range(0, len(pcm), 64_000):
-            pipeline.receive(link.Audio(1, offset, pcm[offset : offset + 64_000]))
-        pipeline.receive(link.Close(1))
-        await pipeline.run()
-    finally:
-        await engines.aclose()
-    return finals
-
-
-async def followed(client: Client) -> list[Final]:
-    """Return the finals of a channel until it ends; their offsets have no hole and no double."""
-    finals: list[dict[str, Any]] = []
-    while True:
-        message = await client.take("subtitle", "channel", within_seconds=60)
-        if message["type"] == "subtitle":
-            finals += [message] if message["is_final"] else []
-        elif message["state"] == "ended":
-            break
-    assert [final["offset"] for final in finals] == list(range(1, len(finals) + 1))
-    return [(final["text"], final["start"], final["end"]) for final in finals]
-
-
-async def published(
-    house: House,
-    channel: str,
-    payloads: list[bytes],
-    *,
-    query: str = "",
-    after: Callable[[int], None] = lambda _: None,
-    pace_seconds: float = 0.0,
-) -> dict[str, list[Final]]:
-    """Publish audio, calling `after` with how many payloads went out; return the finals by language."""
-    async with (
-        house.joined(f"{channel}/subtitles?target_lang=en") as english,
-        house.joined(f"{channel}/subtitles?target_lang=es") as spanish,
-        house.joined(f"{channel}/publish?source_lang=en{query}") as publisher,
-        asyncio.TaskGroup() as tasks,
-    ):
-        en, es = tasks.create_task(followed(english)), tasks.create_task(followed(spanish))
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        for number, payload in enumerate(payloads, 1):
-            await publisher.socket.send(payload)
-            after(number)
-            if (ahead := began + number * pace_seconds - loop.time()) > 0:
-                await asyncio.sleep(ahead)  # in real time, as a microphone would
-        await publisher.send(type="end")
-        await publisher.take("ended", within_seconds=60)
-    return {"en": en.result(), "es": es.result()}
-
-
-def words(finals: list[Final]) -> list[str]:
-    return " ".join(text for text, _, _ in finals).split()
 
 
 async def test_both_languages_read_what_is_heard_offline(
@@ -147,11 +76,36 @@ async def test_a_worker_killed_in_mid_sentence_changes_no_word(
     assert house.metric("stagedoor_worker_losses_total") - lost == 2
 
 
-def busiest(house: House) -> int:
-    """Return the worker that has used the most CPU lately: the one that hears the only stream."""
+async def test_who_changes_the_language_in_mid_stream_misses_no_sentence(
+    house: House, pcm: bytes, offline: dict[str, list[Final]]
+) -> None:
+    read: list[tuple[str, str]] = []
+    ready = asyncio.Event()
 
-    def ticks(pid: int) -> int:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:  # noqa: PTH123
-            return sum(map(int, stat.read().rpartition(")")[2].split()[11:13]))
+    async def switches() -> None:
+        """Change the language after each final, until the channel ends."""
+        async with house.joined("switching/subtitles?target_lang=en&interim=0") as viewer:
+            ready.set()
+            langs, state = ["en", "es"], ""
+            while state != "ended":
+                message = await viewer.take("subtitle", "channel", "target", within_seconds=60)
+                if message["type"] == "channel":
+                    state = message["state"]
+                elif message["type"] == "target":
+                    assert message["target_lang"] == langs[0]
+                else:
+                    read.append((message["lang"], message["text"]))
+                    langs.reverse()
+                    await viewer.send(type="set_target", target_lang=langs[0])
 
-    return max(house.workers, key=ticks)
+    frames = [pcm[start : start + 3200] for start in range(0, len(pcm), 3200)]
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(switches())
+        await ready.wait()
+        await published(house, "switching", frames, pace_seconds=0.01)
+
+    # A sentence may be read in both languages, when the change was made between the two; but never in none.
+    places = [next(n for n in range(3) if offline[lang][n][0] == text) for lang, text in read]
+    assert places == sorted(places)
+    assert set(places) == {0, 1, 2}
+    assert {lang for lang, _ in read} == {"en", "es"}

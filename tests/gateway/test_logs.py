@@ -83,10 +83,12 @@ def test_what_cannot_be_json_is_written_nevertheless() -> None:
     assert captured.line["message"] == "odd"
 
 
-def test_a_line_break_from_outside_makes_no_second_line() -> None:
-    captured = Captured(json=True)
-    log.info("user %s", 'x\n{"level":"INFO","message":"forged"}')
+@pytest.mark.parametrize("json", [True, False])
+def test_a_line_break_from_outside_makes_no_second_line(json: bool) -> None:
+    captured = Captured(json=json)
+    log.info("user %s", 'x\n{"level":"INFO","message":"forged"}\x1b[2J', extra={"user": "a\r\nb"})
     assert len(captured.text.splitlines()) == 1
+    assert "\x1b" not in captured.text
 
 
 def test_what_is_below_the_level_is_left_out() -> None:

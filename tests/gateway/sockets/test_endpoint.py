@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.http.errors import Refused
-from gateway.sockets.endpoint import CREDENTIAL_NAMES, LiveEndpoint, nowhere, parse_request
+from gateway.sockets.endpoint import CREDENTIAL_NAMES, LiveEndpoint, nowhere, parse_request, read_url
 from gateway.wire.interface import EXTENSION
 from media.intake import Intake
 from sessions.live import Kind, Request
@@ -236,3 +236,13 @@ class TestNowhere:
         start, body = knock.sent
         assert start["status"] == 404
         assert orjson.loads(body["body"])["code"] == "NOT_FOUND"
+
+
+async def test_only_short_urls_are_remembered() -> None:
+    rehearsal = Rehearsal(address_upgrade_limit=0, address_unauthenticated_max=0)
+    read_url.cache_clear()
+    for number in range(20):
+        query = f"target_lang=en&x={number}{'y' * 50_000}"
+        assert (await Knock(rehearsal, query=query).answer())[0] == 101
+        assert (await Knock(rehearsal).answer())[0] == 101
+    assert read_url.cache_info().currsize == 1

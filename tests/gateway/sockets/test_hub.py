@@ -120,11 +120,30 @@ class TestGrace:
         assert states(viewer) == ["live"]
         assert [m["type"] for m in back.hears()] == []
 
-    def test_what_was_heard_is_finished_when_the_publisher_is_lost(self, rehearsal: Rehearsal) -> None:
+    def test_what_was_heard_is_finished_once_if_the_publisher_stays_away(self, rehearsal: Rehearsal) -> None:
+        publisher = rehearsal.joins("publish")
+        publisher.sends(SECOND[:8000])
+        (stream,) = rehearsal.pool.opened
+        stream.sent()
+        publisher.leaves()
+        rehearsal.passes(2.9)
+        assert stream.sent() == []
+        rehearsal.passes(0.1)
+        (mark,) = stream.sent()
+        assert isinstance(mark, link.Finalize)
+        stream.says(link.Finalized(1, mark.mark))
+        rehearsal.passes(5)
+        assert stream.sent() == []
+
+    def test_a_sentence_is_not_cut_by_a_connection_that_is_soon_back(self, rehearsal: Rehearsal) -> None:
         publisher = rehearsal.joins("publish")
         publisher.sends(SECOND[:8000])
         publisher.leaves()
-        assert isinstance(rehearsal.pool.opened[0].sent()[-1], link.Finalize)
+        rehearsal.passes(2)
+        back = rehearsal.joins("publish", resume=publisher.position)
+        rehearsal.passes(5)
+        back.sends(SECOND[:8000])
+        assert not [m for m in rehearsal.pool.opened[0].sent() if isinstance(m, link.Finalize)]
 
     def test_without_its_return_the_stream_ends_for_everybody(self, rehearsal: Rehearsal) -> None:
         viewer, publisher = rehearsal.joins(), rehearsal.joins("publish")

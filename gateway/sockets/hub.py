@@ -5,7 +5,7 @@ Invariant: a session is found by its id only by the user it belongs to, and only
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from gateway.fanout.broadcast import Broadcast
 from gateway.fanout.channel import Channel, Key
@@ -18,12 +18,19 @@ from sessions import publishing
 from sessions.history import HistoryLimits
 from sessions.live import Kind
 
-if TYPE_CHECKING:
-    from gateway.sockets.live import LiveSocket
-
 SWEEP_SECONDS = 5.0
 SETTLE_SECONDS = 3.0
 """For who brings a stream to come back before what was heard becomes final: a sentence is cut only then."""
+
+
+class Connection(Protocol):
+    """The socket that a session has now."""
+
+    def supersede(self) -> None:
+        """Give way to the next connection of this session, or of this publisher."""
+
+    def source_known(self, source_lang: str) -> None:
+        """Refuse if nothing translates from the language in which the channel's stream has started."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +44,7 @@ class Session:
     kind: Kind
     channel: Channel
     started_at: float
-    socket: "LiveSocket | None" = None
+    socket: Connection | None = None
     lost_at: float = 0.0
     settled: bool = False
     own: Broadcast | None = None

@@ -1,15 +1,17 @@
 """Log lines: JSON for machines, text for people; never a token."""
 
+import asyncio
 import json as standard_json
 import logging
 import logging.config
 import re
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 
 from gateway.clock import rfc3339
 
+GATHER_SECONDS = 0.05
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*")
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
     "message", "asctime", "taskName", "color_message",
@@ -62,6 +64,48 @@ class JsonLines(logging.Formatter):
             return redacted(standard_json.dumps(line, default=str))
 
 
+class Gathered(logging.StreamHandler[TextIO]):
+    """Writes the lines of a moment as one piece: a thousand viewers who join do not cost a thousand writes.
+
+    A warning is written at once, after what waits before it; so is whatever comes outside an event loop.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a line; `flush` is called by now or soon."""
+        try:
+            self._lines.append(self.format(record))
+        except Exception:  # noqa: BLE001 - as every handler: what cannot be written must not stop the work
+            self.handleError(record)
+            return
+        if record.levelno >= logging.WARNING or not self._soon():
+            self.flush()
+
+    def _soon(self) -> bool:
+        """Have the lines flushed in a moment; False if there is nobody to do it."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        if len(self._lines) == 1:
+            loop.call_later(GATHER_SECONDS, self.flush)
+        return True
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self.acquire()
+        try:
+            lines, self._lines = self._lines, []
+            if lines:
+                self.stream.write("\n".join((*lines, "")))
+            super().flush()
+        finally:
+            self.release()
+
+
 def configure(level: str, *, json: bool) -> None:
     """Send everything at `level` and above to standard error."""
     # What no line here shows need not be found out for each (Logging HOWTO, "Optimization").
@@ -80,7 +124,7 @@ def configure(level: str, *, json: bool) -> None:
                 },
             },
             "handlers": {
-                "stderr": {"class": "logging.StreamHandler", "formatter": "json" if json else "text"},
+                "stderr": {"()": Gathered, "formatter": "json" if json else "text"},
             },
             "root": {"level": level.upper(), "handlers": ["stderr"]},
             "loggers": {"httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}},

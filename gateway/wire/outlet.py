@@ -7,6 +7,7 @@ A transport calls `connection_lost` before it closes its socket, so a valid `_fd
 
 import asyncio
 import os
+from abc import ABC, abstractmethod
 from typing import Final
 
 from gateway.wire import frames
@@ -25,7 +26,7 @@ ENDING: Final = 3
 CLOSED: Final = 4
 
 
-class Outlet(asyncio.Protocol):
+class Outlet(asyncio.Protocol, ABC):
     """What `WireProtocol` is built on: its state, its transport and everything that writes to it."""
 
     __slots__ = ("_behind", "_fd", "_heard", "_socket_fd", "_state", "house", "transport")
@@ -134,14 +135,14 @@ class Outlet(asyncio.Protocol):
         """Whether the peer has not taken everything."""
         return self._behind is not None
 
+    @abstractmethod
     def close(self, code: int, reason: str = "") -> None:
         """Start the closing handshake after what was written."""
-        raise NotImplementedError
 
+    @abstractmethod
     def abort(self) -> None:
         """End at once, without a word."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _drained(self) -> None:
         """The peer has taken everything and the connection is open."""
-        raise NotImplementedError

@@ -63,6 +63,7 @@ async def published(
         asyncio.TaskGroup() as tasks,
     ):
         en, es = tasks.create_task(followed(english)), tasks.create_task(followed(spanish))
+        tasks.create_task(publisher.take("ended", within_seconds=len(payloads) * pace_seconds + 60))
         loop = asyncio.get_running_loop()
         began = loop.time()
         for number, payload in enumerate(payloads, 1):
@@ -71,7 +72,6 @@ async def published(
             if (ahead := began + number * pace_seconds - loop.time()) > 0:
                 await asyncio.sleep(ahead)  # in real time, as a microphone would
         await publisher.send(type="end")
-        await publisher.take("ended", within_seconds=60)
     return {"en": en.result(), "es": es.result()}
 
 

@@ -1,5 +1,6 @@
 """Log lines: what is in them, and that no token ever is."""
 
+import asyncio
 import io
 import json as standard_json
 import logging
@@ -108,3 +109,32 @@ def test_text_is_for_people() -> None:
     captured = Captured(json=False)
     log.warning("Media worker %d is gone", 7)
     assert captured.text.split(" ", 1)[1] == "WARNING Media worker 7 is gone\n"
+
+
+async def test_lines_of_a_moment_are_written_together_and_in_order() -> None:
+    captured = Captured(json=False)
+    log.info("first")
+    log.info("second")
+    assert captured.text == ""
+
+    async with asyncio.timeout(5):
+        while not captured.text:
+            await asyncio.sleep(0)
+    assert [line.split()[-1] for line in captured.text.splitlines()] == ["first", "second"]
+
+
+async def test_a_warning_does_not_wait_and_neither_does_what_came_before_it() -> None:
+    captured = Captured(json=False)
+    log.info("first")
+    log.warning("second")
+
+    assert [line.split()[-1] for line in captured.text.splitlines()] == ["first", "second"]
+
+
+async def test_what_waits_at_the_end_of_the_process_is_written() -> None:
+    captured = Captured(json=False)
+    log.info("last words")
+    (handler,) = logging.getLogger().handlers
+    handler.flush()  # as logging.shutdown does
+
+    assert "last words" in captured.text

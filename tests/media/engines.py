@@ -173,7 +173,7 @@ class Run:
 
     async def heard(self) -> None:
         """Wait until everything received so far has been worked on."""
-        while self.pipeline.backlog_bytes:  # noqa: ASYNC110 - the pipeline has no event for what only tests ask
+        while self.pipeline.backlog_bytes:
             await asyncio.sleep(0)
         for _ in range(20):
             await asyncio.sleep(0)

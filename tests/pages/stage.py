@@ -252,7 +252,7 @@ async def open_stage(stage: Stage, port: int = 0) -> AsyncIterator[Stage]:
     server = _Server(config)
     # Not a task group: pytest enters and leaves a fixture in two tasks.
     serving = Tasks().start(server.serve(), name="stage")
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells it in no other way
+    while not server.started:
         await asyncio.sleep(0.01)
     stage.address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     try:

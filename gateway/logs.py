@@ -65,32 +65,29 @@ class JsonLines(logging.Formatter):
 
 
 class Gathered(logging.StreamHandler[TextIO]):
-    """Writes the lines of a moment as one piece: a thousand viewers who join do not cost a thousand writes.
+    """Makes and writes the lines of a moment together: a thousand viewers who join cost one write, and what
+    a line takes is in the processor's cache for all but the first.
 
     A warning is written at once, after what waits before it; so is whatever comes outside an event loop.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._lines: list[str] = []
+        self._records: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a line; `flush` is called by now or soon."""
-        try:
-            self._lines.append(self.format(record))
-        except Exception:  # noqa: BLE001 - as every handler: what cannot be written must not stop the work
-            self.handleError(record)
-            return
+        """Take a record; `flush` is called now or soon."""
+        self._records.append(record)
         if record.levelno >= logging.WARNING or not self._soon():
             self.flush()
 
     def _soon(self) -> bool:
-        """Have the lines flushed in a moment; False if there is nobody to do it."""
+        """Have the records written in a moment; False if there is nobody to do it."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return False
-        if len(self._lines) == 1:
+        if len(self._records) == 1:
             loop.call_later(GATHER_SECONDS, self.flush)
         return True
 
@@ -98,12 +95,19 @@ class Gathered(logging.StreamHandler[TextIO]):
         """Write what waits."""
         self.acquire()
         try:
-            lines, self._lines = self._lines, []
-            if lines:
-                self.stream.write("\n".join((*lines, "")))
+            records, self._records = self._records, []
+            if records:
+                self.stream.write("".join(map(self._line, records)))
             super().flush()
         finally:
             self.release()
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return f"{self.format(record)}\n"
+        except Exception:  # noqa: BLE001 - as every handler: what cannot be written must not stop the work
+            self.handleError(record)
+            return ""
 
 
 def configure(level: str, *, json: bool) -> None:

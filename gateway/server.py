@@ -20,9 +20,9 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.wire.house import House
-from gateway.wire.http import HttpProtocol
 from gateway.wire.interface import Door
 from gateway.wire.limits import WireLimits
+from gateway.wire.porter import Porter
 from gateway.wire.protocol import WireProtocol
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Server(uvicorn.Server):
                 application,
                 host=host,
                 port=port,
-                http=partial(HttpProtocol, house=self.house),  # type: ignore[arg-type] # called like the class
+                http=partial(Porter, house=self.house),  # type: ignore[arg-type] # called like the class
                 ws=partial(WireProtocol, house=self.house),  # type: ignore[arg-type] # called like the class
                 interface="asgi3",
                 loop="uvloop",
@@ -154,7 +154,7 @@ class Server(uvicorn.Server):
         held: list[object] = list(self.server_state.connections)
         wires = [connection for connection in held if isinstance(connection, WireProtocol)]
         for connection in held:
-            if isinstance(connection, HttpToolsProtocol):
+            if isinstance(connection, HttpToolsProtocol | Porter):
                 connection.shutdown()
         random.shuffle(wires)
         spread_seconds = min(self.shutdown_seconds * SPREAD_SHARE, len(wires) * SPREAD_PER_WIRE_SECONDS)

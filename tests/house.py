@@ -25,6 +25,8 @@ from auth.tokens import KeyRing, issue
 SECRET = "a secret that only tests know, of enough bytes"
 KEYS = KeyRing.of(SECRET.encode())
 READY_SECONDS = 30.0
+LOG_CHARACTERS_MAX = 4000
+"""Of a server's log in the message that it did not start."""
 NO_LIMITS = {
     "LIVE_QUOTA_WEBSOCKET_RATE_LIMIT": "0",
     "LIVE_QUOTA_API_RATE_LIMIT": "0",
@@ -101,7 +103,9 @@ class House:
 
     def live(self, path: str, **options: Any) -> connect:
         """Return a connection to a live path, before authentication."""
-        return connect(f"ws://127.0.0.1:{self.port}/ws/live/{path}", max_size=None, proxy=None, **options)
+        return connect(
+            f"ws://127.0.0.1:{self.port}/ws/live/{path}", max_size=None, max_queue=None, proxy=None, **options
+        )
 
     @contextlib.asynccontextmanager
     async def joined(self, path: str, bearer: str | None = None, resume: Any = None) -> Any:
@@ -151,15 +155,16 @@ class Client:
 
 
 class Opened:
-    """Context manager of a House."""
+    """Context manager of a House; `program` is the module that serves."""
 
-    def __init__(self, data_dir: Path, **settings: str) -> None:
+    def __init__(self, data_dir: Path, program: str = "gateway.cli", **settings: str) -> None:
         self._data_dir = data_dir
+        self._program = program
         self._settings = settings
         self._house: House | None = None
 
     def __enter__(self) -> House:
-        self._house = open_house(self._data_dir, **self._settings)
+        self._house = open_house(self._data_dir, self._program, **self._settings)
         return self._house
 
     def __exit__(
@@ -169,7 +174,7 @@ class Opened:
         close_house(self._house)
 
 
-def open_house(data_dir: Path, **settings: str) -> House:
+def open_house(data_dir: Path, program: str = "gateway.cli", **settings: str) -> House:
     """Start a server and return when it is ready, with a warm worker."""
     data_dir.mkdir(parents=True, exist_ok=True)
     log = data_dir / "server.log"
@@ -188,7 +193,7 @@ def open_house(data_dir: Path, **settings: str) -> House:
     }
     with log.open("a") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gateway.cli", "serve"], env=environment, stdout=subprocess.PIPE,
+            [sys.executable, "-m", program, "serve"], env=environment, stdout=subprocess.PIPE,
             stderr=errors, text=True, cwd=data_dir,  # where no .env of a developer is
         )  # fmt: skip
     assert process.stdout is not None
@@ -230,17 +235,17 @@ def _announced_port(stdout: IO[str], log: Path) -> int:
             said += data.decode()
             if found := re.search(r"http://\S+?:(\d+)\s", said):
                 return int(found[1])
-    raise AssertionError(f"The server did not start:\n{log.read_text()}")
+    raise AssertionError(f"The server did not start:\n{log.read_text()[-LOG_CHARACTERS_MAX:]}")
 
 
 def _wait_until_ready(house: House) -> None:
     deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and house.process.poll() is None:
         with contextlib.suppress(OSError):
             house.get("/readyz")
             return
         time.sleep(0.05)
-    raise AssertionError(f"The server did not become ready:\n{house.log.read_text()}")
+    raise AssertionError(f"The server did not become ready:\n{house.log.read_text()[-LOG_CHARACTERS_MAX:]}")
 
 
 def lines(log: Path) -> Iterator[dict[str, Any]]:

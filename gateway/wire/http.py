@@ -20,7 +20,7 @@ from gateway.wire.house import House
 from gateway.wire.protocol import WireProtocol
 
 
-def _end(name: Any) -> tuple[str, int] | None:
+def end_of(name: Any) -> tuple[str, int] | None:
     """Host and port of one end of a TCP connection (of IPv6 without flow and scope); None for any other."""
     return (name[0], name[1]) if isinstance(name, tuple) and len(name) > 1 else None
 
@@ -55,16 +55,26 @@ class HttpProtocol(HttpToolsProtocol):
         self._address = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Let the peer in, or answer 429; its first request has `head_timeout_seconds` from now."""
-        self._take_over(transport)
-        address = self.client[0] if self.client else ""
+        """Let the peer in, or turn it away."""
+        client = end_of(transport.get_extra_info("peername"))
+        address = client[0] if client else ""
         retry_after_seconds = self.house.door.opened(address)
         if retry_after_seconds is not None:
-            self._refuse(answers.too_many(retry_after_seconds, self.house.wall()))
-            return
+            self.turn_away(transport, retry_after_seconds)
+        else:
+            self.admit(transport, address, self.house.limits.head_timeout_seconds)
+
+    def turn_away(self, transport: asyncio.Transport, retry_after_seconds: int) -> None:
+        """Answer 429 to a connection that the door refuses."""
+        self._take_over(transport)
+        self._refuse(answers.too_many(retry_after_seconds, self.house.wall()))
+
+    def admit(self, transport: asyncio.Transport, address: str, seconds: float) -> None:
+        """Take a connection that the door has let in; the headers of its request have so many seconds."""
+        self._take_over(transport)
         self._address = address
         self._unheard = True
-        self.house.set_deadline(self, self.house.limits.head_timeout_seconds)
+        self.house.set_deadline(self, seconds)
 
     def _take_over(self, transport: asyncio.Transport) -> None:
         """Do what uvicorn's `connection_made` does; but that asks the socket for its ends, by seven system
@@ -72,8 +82,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.connections.add(self)
         self.transport = transport
         self.flow = FlowControl(transport)
-        self.server = _end(transport.get_extra_info("sockname"))
-        self.client = _end(transport.get_extra_info("peername"))
+        self.server = end_of(transport.get_extra_info("sockname"))
+        self.client = end_of(transport.get_extra_info("peername"))
         self.scheme = "https" if is_ssl(transport) else "http"
 
     def data_received(self, data: bytes) -> None:

@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 from gateway.wire import answers, frames, handshake
 from gateway.wire.conversation import Application, Conversation
 from gateway.wire.handshake import HandshakeRefused, Place, Request
-from gateway.wire.head import read_head
+from gateway.wire.head import read_upgrade
 from gateway.wire.house import House
 from gateway.wire.interface import Receiver
 from gateway.wire.outlet import CLOSED, CLOSING, CONNECTING, ENDING, OPEN, Outlet
@@ -174,9 +174,9 @@ class WireProtocol(Outlet):
         if self._conversation is not None:
             self._take_early(data)
         elif self._stock is not None:
-            request = read_head(data)
-            if request is not None:
-                self.begin(request, b"", self._place())
+            upgrade = read_upgrade(data)
+            if upgrade is not None:
+                self.begin(*upgrade, self._place())
             else:
                 self.abort()
 

@@ -216,7 +216,11 @@ class Crowd:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         sock.bind((address, 0))
         loop = asyncio.get_running_loop()
-        await loop.sock_connect(sock, ("127.0.0.1", self.house.port))
+        try:
+            await loop.sock_connect(sock, ("127.0.0.1", self.house.port))
+        except OSError:
+            sock.close()
+            raise
         _, peer = await loop.create_connection(Peer, sock=sock)
         self.peers.append(peer)
         return peer

@@ -49,7 +49,7 @@ async def ended(viewer: Peer) -> list[Final]:
 async def test_captions_go_on_within_three_seconds_of_a_kill_and_voices_too(
     house: House, crowd: Crowd
 ) -> None:
-    pcm = speech(SENTENCES[:2], 0.8)
+    pcm = speech(SENTENCES[:1], 0.8)
     reader = await crowd.joins("kill/subtitles?target_lang=en")
     listener = await crowd.joins("kill/dubbing?target_lang=en")
     publisher = await crowd.joins("kill/publish?source_lang=en")
@@ -64,7 +64,7 @@ async def test_captions_go_on_within_three_seconds_of_a_kill_and_voices_too(
     publisher.say(type="end")
     await publisher.take("ended", within_seconds=30)
     finals = await ended(reader)
-    assert words(finals) == " ".join(SENTENCES[:2]).split()
+    assert words(finals) == SENTENCES[0].split()
     assert went_on_after < GO_ON_SECONDS_MAX
 
     heard = [message for _, message in listener.came]
@@ -134,5 +134,4 @@ async def test_killing_every_worker_again_and_again_loses_no_word(house: House, 
         await speaking
     publisher.say(type="end")
     await publisher.take("ended", within_seconds=60)
-    came = " ".join(text for text, _, _ in await ended(viewer))
-    assert came.split()[-5:] == " ".join(SENTENCES).split()[-5:]
+    assert words(await ended(viewer)) == " ".join(SENTENCES).split()

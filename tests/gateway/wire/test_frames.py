@@ -64,6 +64,17 @@ class TestMessages:
         data = b"".join(binary(bytes([n]) * 640) for n in range(50))
         assert Parser(LIMITS).feed(data) == [[bytes([n]) * 640 for n in range(50)]]
 
+    @pytest.mark.parametrize(
+        "odd", [binary(b"x" * 641), binary(b"x"), text("x" * 640), client_frame(0x89, b"?")]
+    )
+    @pytest.mark.parametrize("place", [0, 1, 5, 9])
+    def test_a_run_of_one_size_ends_where_another_frame_begins(self, odd: bytes, place: int) -> None:
+        payloads = [bytes([n]) * 640 for n in range(10)]
+        alike = [client_frame(0x82, payload, mask=bytes([n, 7, n, 9])) for n, payload in enumerate(payloads)]
+        alike.insert(place, odd)
+        data = b"".join(alike) + binary(b"z" * 640)[:300]
+        assert Parser(LIMITS).feed(data) == read(data, *range(0, len(data), 7))
+
     def test_a_frame_cut_by_the_read_before_joins_the_run_of_its_rest(self) -> None:
         data = b"".join(binary(bytes([n]) * 640) for n in range(5))
         parser = Parser(LIMITS)

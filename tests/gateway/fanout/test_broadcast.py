@@ -348,7 +348,7 @@ class TestTheSource:
         successor = Speaker()
         stand.broadcast.source = successor
         stream.says(link.Finalized(1, marks[0].mark))
-        assert successor.told == []
+        assert successor.told == stand.speaker.told == []
 
     def test_without_audio_there_is_nothing_to_wait_for(self, stand: Stand) -> None:
         stand.broadcast.finalize()

@@ -66,11 +66,16 @@ async def test_not_by_a_name_that_some_other_page_has_bent_to_this_machine(desk:
 @pytest.mark.parametrize("client_host", ["192.0.2.1", "10.0.0.5", "::ffff:192.0.2.1", "fe80::1"])
 async def test_not_from_another_machine(tmp_path: Path, client_host: str) -> None:
     async with Desk(tmp_path, client_host).open() as desk:
-        response = await desk.client.post(
-            PATH, json={"user": "dana"}, headers={"X-Forwarded-For": "127.0.0.1"}
-        )
+        response = await signs_in(desk, {"user": "dana"})
     assert response.status_code == 403
     assert error_of(response)["code"] == "NOT_ALLOWED"
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP"])
+async def test_not_through_a_proxy_of_this_machine(desk: Desk, header: str) -> None:
+    headers = {"Host": "localhost", header: "127.0.0.1"}
+    response = await desk.client.post(PATH, json={"user": "dana"}, headers=headers)
+    assert response.status_code == 403
 
 
 async def test_not_at_all_in_production(tmp_path: Path) -> None:

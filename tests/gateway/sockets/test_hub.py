@@ -77,6 +77,12 @@ class TestPublishing:
         assert rehearsal.pool.opened[0].received_seconds == 0.5
         says(second, "go on")
         assert viewer.finals() == [(1, "go on")]
+        assert list(rehearsal.hub.sessions) == [
+            viewer.connected["session_id"],
+            second.connected["session_id"],
+        ]
+        third = rehearsal.joins("publish", resume=first.position)
+        assert third.connected["session_id"] != first.connected["session_id"]
 
     def test_a_fan_does_not_publish(self, rehearsal: Rehearsal) -> None:
         assert refused(rehearsal.arrives("publish"), token(role=Role.FAN)) == ("NOT_ALLOWED", 4003)

@@ -76,14 +76,13 @@ class Process:
         """Return the port that the process prints. Raises LoadFailed when it does not in time."""
         assert self._process.stdout is not None
         deadline = time.monotonic() + START_SECONDS
+        pipe, said = self._process.stdout.fileno(), b""
         with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            while selector.select(max(0.0, deadline - time.monotonic())):
-                line = self._process.stdout.readline().decode()
-                if found := re.search(pattern, line):
+            selector.register(pipe, selectors.EVENT_READ)
+            while selector.select(max(0.0, deadline - time.monotonic())) and (data := os.read(pipe, 4096)):
+                said += data
+                if found := re.search(pattern, said.decode()):
                     return int(found[1])
-                if not line:
-                    break
         raise LoadFailed("a process to be measured did not start")
 
     def end(self) -> None:
@@ -121,7 +120,7 @@ class RawLoop(Process):
 
     def __init__(self) -> None:
         super().__init__(["bench.reference"], ROOT, subprocess.DEVNULL, two_sides()[0])
-        self.port = self.announced(r"(\d+)")
+        self.port = self.announced(r"(\d+)\s")
 
     def __enter__(self) -> "RawLoop":
         return self
@@ -142,7 +141,7 @@ class Server(Process):
         with log.open("wb") as errors:
             super().__init__(command, self.data_dir, errors, two_sides()[0], **given)
         try:
-            self.port = self.announced(r"http://\S+?:(\d+)")
+            self.port = self.announced(r"http://\S+?:(\d+)\s")
             self._wait_until_ready()
         except LoadFailed as error:
             said = log.read_text()

@@ -1,4 +1,4 @@
-"""Statistics that a claim may rest on."""
+"""The statistics of what was measured."""
 
 import pytest
 from hypothesis import given
@@ -6,37 +6,58 @@ from hypothesis import strategies as st
 
 from bench.figures import Figure, median, percentile
 
-VALUES = st.lists(st.floats(0, 1e6), min_size=1, max_size=50)
+NUMBERS = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=60)
 
 
-def test_the_median_is_the_middle_or_between_two() -> None:
-    assert median([3, 1, 2]) == 2
-    assert median([4, 1, 2, 3]) == 2.5
+@pytest.mark.parametrize(("values", "middle"), [([3], 3), ([9, 1, 5], 5), ([1, 2, 3, 10], 2.5)])
+def test_the_median_lies_in_the_middle(values: list[float], middle: float) -> None:
+    assert median(values) == middle
 
 
-def test_a_percentile_is_one_of_the_values() -> None:
-    assert percentile(range(1, 101), 0.99) == 99
-    assert percentile([7], 0.5) == 7
+@given(NUMBERS)
+def test_half_of_all_values_lie_on_each_side_of_the_median(values: list[float]) -> None:
+    middle = median(values)
+    assert 2 * sum(value <= middle for value in values) >= len(values)
+    assert 2 * sum(value >= middle for value in values) >= len(values)
 
 
-@given(VALUES, st.floats(0, 1))
-def test_at_least_the_share_lies_at_or_under_a_percentile(values: list[float], share: float) -> None:
-    bound = percentile(values, share)
-
-    assert bound in values
-    assert sum(value <= bound for value in values) >= share * len(values)
+@pytest.mark.parametrize(("share", "value"), [(0.0, 1), (0.5, 50), (0.99, 99), (0.991, 100), (1.0, 100)])
+def test_a_percentile_is_one_of_the_values(share: float, value: float) -> None:
+    assert percentile([float(number) for number in range(100, 0, -1)], share) == value
 
 
-def test_nothing_measured_is_no_figure() -> None:
+@given(NUMBERS, st.floats(0, 1))
+def test_a_percentile_is_not_exceeded_by_its_share(values: list[float], share: float) -> None:
+    found = percentile(values, share)
+    assert found in values
+    assert sum(value <= found for value in values) >= share * len(values)
+
+
+def test_nothing_has_no_statistics() -> None:
     for statistic in (median, lambda values: percentile(values, 0.5)):
         with pytest.raises(ValueError, match="nothing was measured"):
             statistic([])
 
 
-def test_a_goal_bounds_the_ratio_where_there_is_a_reference_and_the_value_elsewhere() -> None:
-    against = Figure.of("fanout", "a frame", "us", [3.0, 4.0, 5.0], [2.0], goal=1.5)
-    alone = Figure.of("idle", "memory", "MB", [300.0], goal=350)
+def test_a_ratio_is_of_medians_and_meets_its_goal_or_not() -> None:
+    figure = Figure.of("fanout", "a frame", "us", [3.0, 30.0, 2.0], [2.0, 2.0, 9.0], goal=1.5)
 
-    assert (against.ratio, against.met) == (2.0, False)
-    assert (alone.ratio, alone.met) == (None, True)
-    assert Figure.of("idle", "memory", "MB", [1.0]).met is None
+    assert (figure.value, figure.reference, figure.low, figure.high) == (3.0, 2.0, 2.0, 30.0)
+    assert figure.ratio == 1.5
+    assert figure.met is True
+    assert Figure.of("fanout", "a frame", "us", [3.1], [2.0], goal=1.5).met is False
+
+
+def test_a_goal_without_a_reference_bounds_the_value() -> None:
+    assert Figure.of("idle", "CPU", "%", [0.9], goal=1.0).met is True
+    assert Figure.of("idle", "CPU", "%", [1.1], goal=1.0).met is False
+    assert Figure.of("idle", "CPU", "%", [1.1]).met is None
+
+
+def test_machines_read_everything() -> None:
+    read = Figure.of("fanout", "a frame", "us", [3.0], [2.0], goal=1.4).as_json()
+
+    assert read == {
+        "scenario": "fanout", "name": "a frame", "unit": "us", "value": 3.0, "reference": 2.0, "goal": 1.4,
+        "low": 3.0, "high": 3.0, "ratio": 1.5, "met": False,
+    }  # fmt: skip

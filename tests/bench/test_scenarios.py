@@ -1,0 +1,112 @@
+"""Each scenario, small and short: it measures what it says and would notice a frame too many or too few."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from bench.crowd import Crowd, LoadFailed, Peer
+from bench.figures import Figure
+from bench.processes import cpu_seconds, memory_bytes, two_sides
+from bench.scenarios import SCENARIOS, Scenario
+from bench.scenarios.audio import Audio, Choir
+from bench.scenarios.connect import Connect
+from bench.scenarios.fanout import Audience, Fanout
+from bench.scenarios.idle import Idle
+from bench.scenarios.latency import Latency
+from bench.servers import RawLoop, token
+
+SMALL: dict[str, Scenario] = {
+    "fanout": Fanout(viewers=30, captions=4, burst=2, passes=1),
+    "audio": Audio(publishers=5, frames=20, frames_in_time=5, passes=1),
+    "connect": Connect(clients=20, at_once=5, passes=1),
+    "idle": Idle(seconds=0.2, settling_seconds=0.0, listeners=30),
+    "latency": Latency(streams=3, seconds=1.0),
+}
+
+
+@pytest.fixture(autouse=True)
+def _cores_as_before() -> Iterator[None]:
+    cores = os.sched_getaffinity(0)
+    yield
+    assert os.sched_getaffinity(0) == cores
+
+
+def test_every_scenario_has_its_small_form() -> None:
+    assert SMALL.keys() == SCENARIOS.keys()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_it_runs_and_gives_figures(name: str) -> None:
+    scenario, steps = SMALL[name], list[str]()
+    figures: list[Figure] = scenario.run(steps.append)
+
+    assert len(steps) == scenario.steps
+    assert {figure.scenario for figure in figures} == {name}
+    assert any(figure.goal is not None for figure in figures)
+    assert all(figure.value >= 0 for figure in figures)
+    assert all(figure.reference is None or figure.reference > 0 for figure in figures)
+
+
+@pytest.fixture(scope="module")
+def raw() -> Iterator[RawLoop]:
+    with RawLoop() as loop:
+        yield loop
+
+
+def test_a_viewer_who_is_sent_something_else_is_noticed(raw: RawLoop) -> None:
+    with Crowd(raw.port) as crowd:
+        audience = Audience(crowd, raw, "/viewer", "/captions", 3)
+        audience.publish(2, 1)
+        sock = next(iter(crowd._peers.values())).sock
+        audience._hear(Peer(sock, 0), b'{"is_final":true,"offset":3}')
+        with pytest.raises(LoadFailed, match="viewer 1 was sent something else"):
+            audience._hear(Peer(sock, 1), b'{"is_final":true,"offset":4}')
+
+
+def test_a_frame_that_a_viewer_never_saw_is_noticed(raw: RawLoop) -> None:
+    with Crowd(raw.port) as crowd:
+        audience = Audience(crowd, raw, "/viewer", "/captions", 3)
+        audience.publish(2, 1)
+        audience._hear(Peer(next(iter(crowd._peers.values())).sock, 0), b'{"is_final":true,"offset":3}')
+        with pytest.raises(LoadFailed, match="of 2 captions"):
+            audience.check()
+
+
+def test_audio_that_the_server_has_not_taken_is_noticed(raw: RawLoop) -> None:
+    with Crowd(raw.port) as crowd:
+        choir = Choir(crowd, raw, "/audio%d", 1)
+        choir.sing(50)
+        crowd.until = lambda done, seconds=60.0: choir._finalized.append(0.98)  # type: ignore[method-assign]
+        with pytest.raises(LoadFailed, match=r"1.00 s of audio were sent, and the server has taken 0.98 s"):
+            choir.check()
+
+
+def test_a_server_that_refuses_a_client_spoils_the_run(raw: RawLoop) -> None:
+    with Crowd(raw.port) as crowd:
+        peer = crowd.dial("/viewer")
+        peer.messages.append(b'{"type":"error","code":"RATE_LIMITED"}')
+        with pytest.raises(LoadFailed, match="RATE_LIMITED"):
+            crowd._check_joined(peer)
+
+
+def test_one_connection_takes_more_than_a_socket_buffer_in_order(raw: RawLoop) -> None:
+    with Crowd(raw.port) as crowd:
+        (peer,) = crowd.join(["/audio0"], token())
+        choir = Choir(crowd, raw, "/audio%d", 1)
+        assert choir.sing(20_000) > 0
+        assert not peer.closed
+
+
+def test_this_process_has_a_cost_and_a_size() -> None:
+    before = cpu_seconds(os.getpid())
+    assert sum(range(300_000)) > 0
+    assert cpu_seconds(os.getpid()) > before
+    resident, share = memory_bytes(os.getpid())
+    assert resident >= share > 1_000_000
+
+
+def test_where_there_are_two_cores_the_sides_share_none() -> None:
+    measured, load = two_sides()
+    assert len(measured) == 1
+    assert measured.isdisjoint(load) == (len(os.sched_getaffinity(0)) > 1)

@@ -4,6 +4,7 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /src
 COPY . .
+RUN ["python", "deploy/modules.py"]
 RUN ["python", "-m", "pip", "wheel", "--no-cache-dir", "--no-deps", "--wheel-dir", "/wheel", "."]
 RUN python -m venv /opt/stagedoor && /opt/stagedoor/bin/pip install --no-cache-dir /wheel/*.whl
 

@@ -31,9 +31,9 @@ chaos: $(VENV)/.tested ## The long forms of the fault tests
 	@$(BIN)/python -m pytest -m chaos --timeout 1800 $(ARGS)
 
 clean: ## Remove what make made here (not the data directory)
-	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) node_modules gateway/pages/modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/.installed: pyproject.toml deploy/install.sh
+$(VENV)/.installed: pyproject.toml package.json deploy/install.sh deploy/modules.py
 	@deploy/install.sh run
 	@touch $@
 

@@ -32,11 +32,13 @@ class Crowd:
     def __getitem__(self, key: str) -> int:
         return self._open[key]
 
-    def enter(self, key: str) -> None:
-        """Count one more under `key`. Raises TooManyAtOnce and counts nothing."""
+    def enter(self, key: str, each_max: int | None = None) -> None:
+        """Count one more under `key`; `each_max` is this key's own bound. Raises TooManyAtOnce and counts
+        nothing."""
         limits = self.limits
-        if limits.each_max and self._open[key] >= limits.each_max:
-            raise TooManyAtOnce(self._what, limits.each_max)
+        each_max = limits.each_max if each_max is None else each_max
+        if each_max and self._open[key] >= each_max:
+            raise TooManyAtOnce(self._what, each_max)
         if limits.all_max and self.total >= limits.all_max:
             raise TooManyAtOnce(self._what, limits.all_max)
         self._open[key] += 1

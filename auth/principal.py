@@ -2,9 +2,26 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID, uuid5
 
 USER_CHARACTERS_MAX = 128
 TENANT_CHARACTERS_MAX = 64
+
+
+_USERS = UUID("5c1b9a52-7c0e-5f0e-9d3c-7a3f1f1c2d60")
+"""The namespace (RFC 9562, section 5.5) of the UUIDs of users whose `sub` is none itself."""
+
+
+def user_uuid(tenant: str, user: str) -> UUID:
+    """Return the UUID under which rows carry a user: the `sub` itself when it is one in the usual form, else
+    one that follows from tenant and `sub`."""
+    try:
+        own = UUID(user)
+    except ValueError:
+        own = None
+    if own is not None and str(own) == user.lower():
+        return own
+    return uuid5(_USERS, f"{tenant}/{user}")
 
 
 class Role(StrEnum):
@@ -34,6 +51,11 @@ class Principal:
     plan: Plan
     expires_at: float
     token_id: str
+
+    @property
+    def user_id(self) -> UUID:
+        """The UUID under which rows carry this user."""
+        return user_uuid(self.tenant, self.user)
 
     @property
     def may_publish(self) -> bool:

@@ -28,6 +28,7 @@ TOKEN_CHARACTERS_MAX = 4096
 CLAIMS = ("exp", "iat", "jti", "aud", "sub", "tenant", "roles", "plan")
 
 _TENANT = re.compile(rf"[A-Za-z0-9_-]{{1,{TENANT_CHARACTERS_MAX}}}\Z")
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 _CLAIMS = frozenset(CLAIMS)
 _UNSERVED = frozenset({"crit", "b64"})
 """Header fields that change how the rest is to be read (RFC 7515, section 4.1.11; RFC 7797)."""
@@ -169,6 +170,9 @@ def _text(claims: Mapping[str, Any], name: str, characters_max: int) -> str:
     value = claims[name]
     if not isinstance(value, str) or not 0 < len(value) <= characters_max:
         raise TokenRefused(f"{name} is not a text of 1 to {characters_max} characters")
+    # PostgreSQL stores neither, and nothing that is stored of a user may depend on the database.
+    if _UNSTORABLE.search(value) is not None:
+        raise TokenRefused(f"{name} has a NUL or half of a surrogate pair")
     return value
 
 

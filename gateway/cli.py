@@ -1,4 +1,4 @@
-"""The command `stagedoor`: serve, work, make tokens, show engines."""
+"""The command `stagedoor`: serve, work, make tokens, show engines, migrate and audit the database."""
 
 import logging
 import sys
@@ -163,6 +163,63 @@ def issue_checked(keys: KeyRing, principal: Principal, now: float) -> str:
     except TokenRefused as refusal:
         raise ValueError(refusal.reason) from refusal
     return made
+
+
+@cli.command()
+def migrate(data_dir: DataDir = None) -> None:
+    """Bring the database's tables up to date; a server does it by itself only for SQLite."""
+    import asyncio
+
+    from gateway.stores.database import CannotOpen, migrate_database
+    from gateway.stores.interface import StoreDown
+
+    settings = _settings(data_dir=data_dir)
+    url = settings.database_url.get_secret_value()
+    try:
+        steps = asyncio.run(migrate_database(url, settings.data_dir))
+    except (CannotOpen, StoreDown) as error:
+        _refuse(str(error), code=1)
+    where = "PostgreSQL" if url else f"SQLite in {settings.data_dir}"
+    done = f"took the steps {', '.join(steps)}" if steps else "is up to date"
+    typer.echo(f"The database ({where}) {done}.")
+
+
+@cli.command()
+def audit(
+    data_dir: DataDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Say what does not add up in minutes, holds and the ledger; a server may run. Findings: exit code 1."""
+    import asyncio
+
+    import orjson
+
+    from gateway import auditing
+    from gateway.stores.auditor import Audited
+    from gateway.stores.database import CannotOpen, open_database
+    from gateway.stores.interface import StoreDown
+
+    logging.disable(logging.CRITICAL)
+    settings = _settings(data_dir=data_dir)
+
+    async def audited() -> Audited:
+        url = settings.database_url.get_secret_value()
+        database = await open_database(url, settings.data_dir, alone=False)
+        try:
+            return await auditing.audit(database)
+        finally:
+            await database.aclose()
+
+    try:
+        found = asyncio.run(audited())
+    except (CannotOpen, StoreDown) as error:
+        _refuse(str(error))
+    if as_json:
+        typer.echo(orjson.dumps(auditing.report(found)))
+    else:
+        typer.echo("\n".join(auditing.lines(found)))
+    if found.findings:
+        raise typer.Exit(1)
 
 
 @cli.command()

@@ -1,5 +1,6 @@
 """The clocks: the only place that reads them. Rules get what these return as an argument."""
 
+import asyncio
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -8,6 +9,26 @@ from functools import lru_cache
 def wall() -> float:
     """Return seconds since the epoch, for what leaves this process (tokens, timestamps)."""
     return time.time()
+
+
+def wall_ms() -> int:
+    """Return whole milliseconds since the epoch, for what is stored."""
+    return time.time_ns() // 1_000_000
+
+
+class Clocks:
+    """The wall clock beside the clock of an event loop, by which alarms go."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def now_ms(self) -> int:
+        """Return whole milliseconds since the epoch."""
+        return wall_ms()
+
+    def steady(self) -> float:
+        """Return seconds of the event loop's clock."""
+        return self._loop.time()
 
 
 def steady() -> float:

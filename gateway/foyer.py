@@ -28,6 +28,7 @@ def page_context(settings: Settings, hub: Hub, catalogue: Catalogue) -> PageCont
             viewers=sum(channel.followers() for channel in hub.channels.values()),
             uptime_seconds=clock.steady() - started_at,
         ),
+        warning_percent=settings.live_quota_warning_percent,
     )
 
 

@@ -131,6 +131,6 @@ def configure(level: str, *, json: bool) -> None:
                 "stderr": {"()": Gathered, "formatter": "json" if json else "text"},
             },
             "root": {"level": level.upper(), "handlers": ["stderr"]},
-            "loggers": {"httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}},
+            "loggers": {name: {"level": "WARNING"} for name in ("alembic", "httpcore", "httpx")},
         }
     )

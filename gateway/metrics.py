@@ -47,3 +47,58 @@ REQUEST_SECONDS = Histogram(
     "stagedoor_http_request_seconds", "HTTP requests, by route and status", ["route", "status"],
     registry=REGISTRY, buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2, 10),
 )  # fmt: skip
+RATE_DECISIONS = Counter(
+    "stagedoor_rate_limit_decisions_total", "Decisions of rate limits, by limit and outcome",
+    ["limit", "outcome"], registry=REGISTRY,
+)  # fmt: skip
+REDIS_SECONDS = Histogram(
+    "stagedoor_redis_seconds", "Calls to Redis, those that failed too", registry=REGISTRY,
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1),
+)  # fmt: skip
+DEGRADED = Gauge(
+    "stagedoor_degraded",
+    "Whether a part is lost and the server goes on without it",
+    ["part"],
+    registry=REGISTRY,
+)
+STORE_GROUP_SECONDS = Histogram(
+    "stagedoor_store_group_seconds", "Transactions of the group-commit writer, by what they wrote",
+    ["journal"], registry=REGISTRY, buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2, 10),
+)  # fmt: skip
+STORE_GROUP_SIZE = Histogram(
+    "stagedoor_store_group_size", "Operations written in one transaction", registry=REGISTRY,
+    buckets=(1, 2, 5, 10, 20, 50),
+)  # fmt: skip
+STORE_WAITING = Gauge("stagedoor_store_waiting", "Operations that are not written yet", registry=REGISTRY)
+STORE_FAULTS = Counter(
+    "stagedoor_store_faults_total", "Groups that could not be written, by cause", ["cause"],
+    registry=REGISTRY,
+)  # fmt: skip
+REAPER_PASS_SECONDS = Histogram(
+    "stagedoor_reaper_pass_seconds", "Passes of the reaper, while this process leads", registry=REGISTRY,
+    buckets=(0.005, 0.02, 0.1, 0.5, 1, 2, 10),
+)  # fmt: skip
+REAPED = Counter(
+    "stagedoor_reaper_reaped_total", "What was ended at its deadline, by kind", ["kind"], registry=REGISTRY
+)
+REAPER_LEADER = Gauge(
+    "stagedoor_reaper_leader", "Whether this process makes the reaper's passes", registry=REGISTRY
+)
+RECOVERED = Counter(
+    "stagedoor_recovered_total", "What was taken over from processes that are gone", ["what"],
+    registry=REGISTRY,
+)  # fmt: skip
+AUDIT_FINDINGS = Gauge(
+    "stagedoor_audit_findings", "What the last audit of this process found wrong", registry=REGISTRY
+)
+PROJECTED = Counter("stagedoor_projected_total", "Usage told outside, by where", ["sink"], registry=REGISTRY)
+PROJECTION_LAG = Gauge(
+    "stagedoor_projection_lag_seconds", "Age of the oldest usage not told outside, by where", ["sink"],
+    registry=REGISTRY,
+)  # fmt: skip
+ARCHIVED = Counter(
+    "stagedoor_archived_total", "Finals kept beyond this process, by outcome", ["outcome"], registry=REGISTRY
+)
+ARCHIVE_WAITING = Gauge(
+    "stagedoor_archive_waiting", "Topics with finals that are not archived yet", registry=REGISTRY
+)

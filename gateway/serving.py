@@ -10,6 +10,8 @@ from auth.tokens import KeyRing
 from gateway.app import Gateway
 from gateway.server import Server
 from gateway.settings import Settings
+from gateway.stores.database import CannotOpen
+from gateway.stores.interface import StoreDown
 from gateway.wire.limits import WireLimits
 
 BACKLOG = 2048
@@ -50,7 +52,7 @@ async def serve(settings: Settings, keys: KeyRing, sock: socket.socket) -> None:
     try:
         gateway = Gateway(settings, keys)
         await gateway.start()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, CannotOpen, StoreDown) as error:
         sock.close()
         raise CannotStart(str(error)) from error
     server = Server(

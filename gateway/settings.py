@@ -5,8 +5,11 @@ sentence. `docs/settings.md` and `.env.example` are held to this list by a test.
 """
 
 import os
+from decimal import Decimal
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -15,6 +18,9 @@ from sessions.messages import Language
 
 Names = Annotated[tuple[str, ...], NoDecode]
 Count = Annotated[int, Field(ge=0)]
+Minutes = Annotated[int, Field(ge=-1, le=10_000_000)]
+Cost = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=12, decimal_places=6)]
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -30,12 +36,24 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 picks one.")
     data_dir: Path = Field(Path("data"), description="Where the secret, the worker socket and data live.")
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="PostgreSQL, as postgresql://user:password@host/name; empty: SQLite in `DATA_DIR`.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least to log.")
     log_format: Literal["json", "text"] | None = Field(
         None, description="`json` (default in production) or `text` (default in development)."
     )
     shutdown_seconds: PositiveSeconds = Field(
         10.0, description="SIGTERM to exit: viewers are told 1012 within this time."
+    )
+
+    # Stores
+    redis_url: SecretStr | None = Field(
+        None, description="Redis, for limits and sessions of several processes together."
+    )
+    redis_timeout_seconds: Annotated[float, Field(ge=0.01, le=5)] = Field(
+        0.1, description="How long Redis may take for an answer before the server goes on without it."
     )
 
     # Tokens and origins
@@ -57,6 +75,7 @@ class Settings(BaseSettings):
     default_source_lang: Language = Field("en", description="Spoken language where nobody said which.")
     authenticate_seconds: float = Field(10.0, ge=0, description="Time for the first message with a token.")
     session_minutes_max: float = Field(120.0, ge=0, description="Longest live session.")
+    session_idle_minutes: float = Field(30.0, ge=0, description="Longest live session without activity.")
     resume_grace_seconds: PositiveSeconds = Field(
         60.0, description="How long a lost session, and a lost publisher's stream, waits for its return."
     )
@@ -70,12 +89,86 @@ class Settings(BaseSettings):
         600.0, description="How long an empty channel keeps its history and transcript."
     )
 
+    # Minutes
+    live_quota_free_subtitle_minutes_per_hour: Minutes | None = Field(
+        None, description="Minutes of subtitles in any hour on the plan free."
+    )
+    live_quota_free_subtitle_minutes_per_day: Minutes | None = Field(
+        None, description="Minutes of subtitles in any day on the plan free."
+    )
+    live_quota_free_subtitle_minutes_per_month: Minutes | None = Field(
+        None, description="Minutes of subtitles in any month on the plan free."
+    )
+    live_quota_free_dubbing_minutes_per_hour: Minutes | None = Field(
+        None, description="Minutes of dubbing in any hour on the plan free."
+    )
+    live_quota_free_dubbing_minutes_per_day: Minutes | None = Field(
+        None, description="Minutes of dubbing in any day on the plan free."
+    )
+    live_quota_free_dubbing_minutes_per_month: Minutes | None = Field(
+        None, description="Minutes of dubbing in any month on the plan free."
+    )
+    live_quota_premium_subtitle_minutes_per_hour: Minutes | None = Field(
+        None, description="Minutes of subtitles in any hour on the plan premium."
+    )
+    live_quota_premium_subtitle_minutes_per_day: Minutes | None = Field(
+        None, description="Minutes of subtitles in any day on the plan premium."
+    )
+    live_quota_premium_subtitle_minutes_per_month: Minutes | None = Field(
+        None, description="Minutes of subtitles in any month on the plan premium."
+    )
+    live_quota_premium_dubbing_minutes_per_hour: Minutes | None = Field(
+        None, description="Minutes of dubbing in any hour on the plan premium."
+    )
+    live_quota_premium_dubbing_minutes_per_day: Minutes | None = Field(
+        None, description="Minutes of dubbing in any day on the plan premium."
+    )
+    live_quota_premium_dubbing_minutes_per_month: Minutes | None = Field(
+        None, description="Minutes of dubbing in any month on the plan premium."
+    )
+    live_quota_warning_percent: Annotated[int, Field(ge=0, le=100)] = Field(
+        80, description="Share of a window at which its user is warned; 0: never."
+    )
+    live_quota_slice_seconds: Annotated[int, Field(ge=2, le=600)] = Field(
+        60, description="Minutes are held for a session this much at a time."
+    )
+    live_quota_subtitle_cost_per_minute: Cost = Field(
+        Decimal("0.01"), description="What a minute of subtitles costs whoever runs this, in credits."
+    )
+    live_quota_dubbing_cost_per_minute: Cost = Field(
+        Decimal("0.03"), description="What a minute of dubbing costs whoever runs this, in credits."
+    )
+    channel_metering: Literal["viewer", "publisher"] = Field(
+        "viewer", description="Whose minutes a channel's stream uses: each viewer's, or its publisher's."
+    )
+    plans_file: Path | None = Field(None, description="A file of plans in the place of the one built in.")
+
+    # Deadlines and the usage log
+    reaper_interval_seconds: PositiveSeconds = Field(
+        300.0, description="Between passes over what is past its deadline."
+    )
+    boot_lease_seconds: Annotated[float, Field(ge=3, le=600)] = Field(
+        30.0, description="How long a process that is gone keeps its minutes held (PostgreSQL)."
+    )
+    cloudevents_url: str = Field("", description="Where usage is posted as CloudEvents; empty: nowhere.")
+    cloudevents_token: SecretStr = Field(SecretStr(""), description="The bearer token that goes with them.")
+
     # Limits at the door
     live_quota_websocket_rate_limit: Count = Field(
         5, description="New live connections per user in any minute."
     )
     live_quota_api_rate_limit: Count = Field(
         100, description="Requests to `/api/v1/live/` per user in any minute."
+    )
+    live_quota_check_rate_limit: Count = Field(
+        20, description="Requests to `/api/v1/live/quota/check` per user in any minute."
+    )
+    user_rate_limit: Count = Field(
+        10, description="Requests to the rest of the API per user and second, in the long run."
+    )
+    user_rate_burst: Count = Field(20, description="How many of those may come at once.")
+    address_rate_limit: Count = Field(
+        60, description="Requests to the API without a valid token per address in any minute."
     )
     live_quota_concurrent_sessions: Count = Field(
         10, description="Live sessions of one user at once (not for the plan enterprise)."
@@ -135,6 +228,32 @@ class Settings(BaseSettings):
     @classmethod
     def _split_secrets(cls, value: Any) -> Any:
         return tuple(SecretStr(part) if isinstance(part, str) else part for part in _parts(value))
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in value:
+            try:
+                ip_network(proxy)
+            except ValueError as error:
+                # "*" would believe whatever a client wrote leftmost; a name or a slip would match nobody.
+                raise ValueError(f"TRUSTED_PROXIES lists addresses and networks, and {error}") from error
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _scheme(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(REDIS_SCHEMES):
+            raise ValueError(f"REDIS_URL begins with one of {' '.join(REDIS_SCHEMES)}")
+        return value
+
+    @field_validator("cloudevents_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("CLOUDEVENTS_URL must be like https://events.example.com/usage")
+        return value
 
     @model_validator(mode="after")
     def _together(self) -> "Settings":

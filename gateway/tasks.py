@@ -3,9 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 log = logging.getLogger(__name__)
+
+
+class Starts(Protocol):
+    """Runs coroutines in the background."""
+
+    def start(self, work: Coroutine[Any, Any, Any], *, name: str) -> object:
+        """Run `work` to its end."""
 
 
 class Tasks:

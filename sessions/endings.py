@@ -28,6 +28,7 @@ NOT_ALLOWED = Ending(4003, "not_allowed", "Not allowed", retry=False, http_statu
 TOO_SLOW = Ending(4008, "too_slow", "Reading too slowly, resume", retry=True, http_status=408)
 TOO_MANY = Ending(4029, "too_many", "Too many connections", retry=True, http_status=429)
 SPENT = Ending(4402, "spent", "Minutes or balance spent", retry=False, http_status=402)
+ENDED_BY_ADMIN = Ending(4003, "not_allowed", "Ended by an admin", retry=False, http_status=403)
 NO_CHANNEL = Ending(4404, "no_channel", "No such channel", retry=False, http_status=404)
 SESSION_TOO_LONG = Ending(
     4408, "session_too_long", "Session at its maximum length", retry=False, http_status=408

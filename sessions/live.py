@@ -1,22 +1,54 @@
 """One live socket as rules: what it may say when, and what follows. No socket, no clock, no audio.
 
     AWAITING --authenticate--> CHECKING --admitted--> OPEN --end--> ENDING --stream_ended--> CLOSED
-        |                         |                     |              |
+        |                         |                     |   spent      |
         +-- deadline, anything    +-- refused           +-- refused    +-- deadline
-            else first                                      deadline
+            else first                deadline              deadline
 
-Invariant: nothing but a token is looked at before `admitted`, and nothing at all after CLOSED. The owner
-hands in what arrives, with `now`; then takes `effects()` and carries them out in order.
+Invariant: nothing but a token is looked at before `admitted` (what comes while it is checked waits), and
+nothing at all after CLOSED. The owner hands in what arrives, with `now`; then takes `effects()` and carries
+them out in order.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any
 
 from sessions import endings, messages
 from sessions.endings import Ending
+from sessions.live_effects import (
+    AnswerPing,
+    Authenticate,
+    CloseSocket,
+    Effect,
+    EndStream,
+    FinalizeStream,
+    Payloads,
+    Retarget,
+    Send,
+    TakeAudio,
+    TakeCaption,
+)
+
+__all__ = [
+    "AnswerPing",
+    "Authenticate",
+    "CloseSocket",
+    "Effect",
+    "EndStream",
+    "FinalizeStream",
+    "Kind",
+    "Limits",
+    "LiveSession",
+    "Payloads",
+    "Request",
+    "Retarget",
+    "Send",
+    "State",
+    "TakeAudio",
+    "TakeCaption",
+]
 
 
 class Kind(StrEnum):
@@ -48,6 +80,7 @@ class Limits:
 
     authenticate_seconds: float = 10.0
     session_seconds_max: float = 120 * 60.0
+    idle_seconds_max: float = 30 * 60.0
     ending_warning_seconds: float = 5 * 60.0
     finish_seconds_max: float = 30.0
     ack_interval_seconds: float = 1.0
@@ -55,86 +88,7 @@ class Limits:
     stalled_seconds: float = 10.0
     ahead_seconds_max: float = 10.0
     bad_messages_max: int = 20
-
-
-Payloads = Sequence[bytes]
-"""The binary messages of one read, in order."""
-
-
-# --- effects: what the owner of the socket is to do --------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Authenticate:
-    """Check the token, then call `admitted` or `refuse`."""
-
-    token: str
-    resume: messages.Resume | None
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send one message."""
-
-    message: messages.ServerMessage
-
-
-@dataclass(frozen=True, slots=True)
-class CloseSocket:
-    """Close the socket; nothing more comes from this session."""
-
-    ending: Ending
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerPing:
-    """Send `pong` with this id, and with where the stream is."""
-
-    ping_id: int | str | None
-
-
-@dataclass(frozen=True, slots=True)
-class TakeAudio:
-    """Hand audio payloads to the session's stream, starting it if there is none."""
-
-    payloads: Payloads
-
-
-@dataclass(frozen=True, slots=True)
-class TakeCaption:
-    """Publish a caption that came as text, starting the stream if there is none."""
-
-    caption: messages.Caption
-
-
-@dataclass(frozen=True, slots=True)
-class FinalizeStream:
-    """Make everything heard so far final, then call `stream_finalized`."""
-
-
-@dataclass(frozen=True, slots=True)
-class EndStream:
-    """Finish the session's stream, then call `stream_ended`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retarget:
-    """Follow another language, then send `target`, or an error if nothing serves it."""
-
-    target_lang: str
-
-
-Effect = (
-    Authenticate
-    | Send
-    | CloseSocket
-    | AnswerPing
-    | TakeAudio
-    | TakeCaption
-    | FinalizeStream
-    | EndStream
-    | Retarget
-)
+    early_bytes_max: int = 256 * 1024
 
 
 class State(Enum):
@@ -151,8 +105,9 @@ class LiveSession:
     """The rules of one connection to `/publish`, `/subtitles` or `/dubbing`."""
 
     __slots__ = (
-        "_acked_at", "_bad_messages", "_effects", "_ends_at", "_finish_by", "_first_audio_at", "_heard_at",
-        "_lagging", "_limits", "_stalled", "_too_fast", "_warn_at", "request", "state",
+        "_acked_at", "_bad_messages", "_early", "_early_bytes", "_effects", "_ending",
+        "_ends_at", "_finish_by", "_first_audio_at", "_heard_at", "_lagging", "_limits", "_stalled",
+        "_too_fast", "_warn_at", "active_at", "request", "state",
     )  # fmt: skip
 
     def __init__(self, request: Request, limits: Limits, now: float) -> None:
@@ -165,6 +120,10 @@ class LiveSession:
         self._first_audio_at = self._heard_at = self._acked_at = -math.inf
         self._stalled = self._too_fast = self._lagging = False
         self._bad_messages = 0
+        self.active_at = now
+        self._ending = endings.DONE
+        self._early: list[str | Payloads] = []
+        self._early_bytes = 0
 
     def effects(self) -> list[Effect]:
         """Drain what is to be done, in order."""
@@ -177,6 +136,10 @@ class LiveSession:
         """Take one text message."""
         if self.state is State.CLOSED:
             return
+        if self.state is State.CHECKING:
+            self._keep(text, len(text))
+            return
+        self.active_at = now
         try:
             message = messages.parse(text)
         except messages.BadMessage as error:
@@ -194,10 +157,12 @@ class LiveSession:
         """Take the binary messages of one read, in order."""
         if self.state is State.OPEN:
             self._effects.append(TakeAudio(payloads))
-            self._heard_at = now
+            self._heard_at = self.active_at = now
             if self._first_audio_at == -math.inf:
                 self._first_audio_at = now
-        elif self.state in (State.AWAITING, State.CHECKING):
+        elif self.state is State.CHECKING:
+            self._keep(payloads, sum(map(len, payloads)))
+        elif self.state is State.AWAITING:
             self.refuse("AUTHENTICATE_FIRST", "Audio came before authentication", endings.NOT_AUTHENTICATED)
 
     # --- what the owner reports -----------------------------------------------------------------------
@@ -212,12 +177,33 @@ class LiveSession:
             self._warn_at = self._ends_at - self._limits.ending_warning_seconds
         self._send(connected)
 
+    def go_on(self, now: float) -> None:
+        """Everything that follows `connected` is sent: take what came while the token was checked."""
+        early, self._early, self._early_bytes = self._early, [], 0
+        for message in early:
+            if isinstance(message, str):
+                self.receive_text(message, now)
+            else:
+                self.receive_audio(message, now)
+
+    def active(self, at: float) -> None:
+        """Media of the stream that this connection follows moved then."""
+        self.active_at = max(self.active_at, at)
+
     def refuse(self, code: str, message: str, ending: Ending, **fields: Any) -> None:
         """Say why, then close with `ending`; `fields` are added to the error message."""
         if self.state is State.CLOSED:
             return
         self._send(messages.Error(code=code, message=message, recoverable=ending.retry, **fields))
         self._close(ending)
+
+    def finish(self, code: str, message: str, ending: Ending, now: float, **fields: Any) -> None:
+        """Say why nothing more is taken, let what was taken become final, then close with `ending`."""
+        if self.state is State.OPEN:
+            self._send(messages.Error(code=code, message=message, recoverable=ending.retry, **fields))
+            self._end(ending, now)
+        elif self.state is State.ENDING:
+            self._ending = ending
 
     def object_to(self, code: str, message: str, **fields: Any) -> None:
         """Say that something was refused; the session goes on."""
@@ -253,7 +239,7 @@ class LiveSession:
         if self.state is not State.CLOSED:
             self._send(messages.Ended(audio_seconds=round(audio_seconds, 3),
                                       billed_seconds=round(billed_seconds, 3)))  # fmt: skip
-            self._close(endings.DONE)
+            self._close(self._ending)
 
     def superseded(self) -> None:
         """This session's reconnect has arrived on another socket."""
@@ -263,6 +249,7 @@ class LiveSession:
         """The socket is gone."""
         self.state = State.CLOSED
         self._effects.clear()
+        self._early.clear()
 
     # --- time -----------------------------------------------------------------------------------------
 
@@ -270,7 +257,7 @@ class LiveSession:
         """Return when `handle_deadline` is to be called next; infinity when never."""
         if self.state is State.CLOSED:
             return math.inf
-        return min(self._finish_by, self._warn_at, self._ends_at, self._stalls_at())
+        return min(self._finish_by, self._warn_at, self._ends_at, self._stalls_at(), self._idle_at())
 
     def handle_deadline(self, now: float) -> None:
         """Do what is due at `now`; harmless when nothing is."""
@@ -281,6 +268,10 @@ class LiveSession:
         elif now >= self._ends_at:
             self.refuse("SESSION_TOO_LONG", "The session has reached its maximum length; start a new one",
                         endings.SESSION_TOO_LONG)  # fmt: skip
+        elif now >= self._idle_at():
+            minutes = self._limits.idle_seconds_max / 60
+            self.refuse("SESSION_IDLE", f"Nothing was sent or received for {minutes:g} min; reconnect when "
+                        "there is something", endings.TRY_LATER)  # fmt: skip
         elif now >= self._warn_at:
             self._warn_at = math.inf
             minutes = max(1, round((self._ends_at - now) / 60))
@@ -290,7 +281,9 @@ class LiveSession:
             self._warn("audio_stalled", f"No audio for {self._limits.stalled_seconds:g} s; nothing is lost")
 
     def _out_of_time(self) -> None:
-        if self.state is State.ENDING:
+        if self.state is State.ENDING and self._ending is not endings.DONE:
+            self._close(self._ending)
+        elif self.state is State.ENDING:
             self.refuse("FINISH_TIMEOUT", "The last captions did not come in time", endings.OUR_FAULT)
         else:
             self.refuse("AUTHENTICATE_TIMEOUT", "No token came in time; the first message must be "
@@ -301,7 +294,20 @@ class LiveSession:
             return math.inf
         return self._heard_at + self._limits.stalled_seconds
 
+    def _idle_at(self) -> float:
+        if not self._limits.idle_seconds_max or self.state is not State.OPEN:
+            return math.inf
+        return self.active_at + self._limits.idle_seconds_max
+
     # --- inside ---------------------------------------------------------------------------------------
+
+    def _keep(self, message: str | Payloads, size: int) -> None:
+        """Let what comes while the token is checked wait; the owner reads no further meanwhile."""
+        self._early.append(message)
+        self._early_bytes += size
+        if self._early_bytes > self._limits.early_bytes_max:
+            self.refuse("TOO_EARLY", "Wait for the answer to authenticate before sending so much",
+                        endings.POLICY)  # fmt: skip
 
     def _first_message(self, message: messages.ClientMessage) -> None:
         if not isinstance(message, messages.Authenticate):
@@ -319,13 +325,17 @@ class LiveSession:
         elif isinstance(message, messages.Finalize):
             self._effects.append(FinalizeStream())
         elif isinstance(message, messages.End):
-            self.state = State.ENDING
-            self._finish_by = now + (self._limits.finish_seconds_max or math.inf)
-            self._effects.append(EndStream())
+            self._end(endings.DONE, now)
         elif isinstance(message, messages.SetTarget):
             self._retarget(message)
         elif isinstance(message, messages.Caption):
             self._caption(message, now)
+
+    def _end(self, ending: Ending, now: float) -> None:
+        self.state = State.ENDING
+        self._ending = ending
+        self._finish_by = now + (self._limits.finish_seconds_max or math.inf)
+        self._effects.append(EndStream())
 
     def _retarget(self, message: messages.SetTarget) -> None:
         if self.request.kind is Kind.PUBLISH:

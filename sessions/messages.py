@@ -143,11 +143,15 @@ class AudioTaken(BaseModel):
 
 
 class Quota(BaseModel):
-    """What this session may still use; -1 is unlimited."""
+    """What this session may still use: the window that will end it first; -1 and no window: unlimited."""
 
     plan: str
+    kind: Literal["subtitles", "dubbing"]
     used_seconds: float
     limit_seconds: float
+    remaining_seconds: float
+    window: Literal["hour", "day", "month"] | None = None
+    resets_at: str | None = None
 
 
 ChannelState = Literal["waiting", "live", "paused", "ended"]
@@ -162,7 +166,7 @@ class Connected(Message):
     source_lang: str
     target_lang: str
     expires_at: str
-    quota: Quota
+    quota: Quota | None = None
     epoch: str
     offset: int
     state: ChannelState
@@ -257,6 +261,8 @@ class Gap(Message):
 
 
 WarningCode = Literal[
+    "quota_80",
+    "dubbing_spent",
     "session_ending",
     "audio_too_fast",
     "audio_stalled",
@@ -274,6 +280,12 @@ class Warning(Message):  # noqa: A001 - the protocol's own word
     type: Literal["warning"] = "warning"
     code: WarningCode
     message: str
+
+
+class QuotaLeft(Quota, Message):
+    """What is left now; comes with the warnings `quota_80` and `dubbing_spent`."""
+
+    type: Literal["quota"] = "quota"
 
 
 class Resync(Message):
@@ -310,6 +322,6 @@ class Ended(Message):
 
 
 ServerMessage = (
-    Connected | Error | Channel | Subtitle | DubAudio | Target | AudioAck | Lag | Gap | Warning | Resync
-    | Pong | Finalized | Ended
+    Connected | Error | Channel | Subtitle | DubAudio | Target | AudioAck | Lag | Gap | Warning | QuotaLeft
+    | Resync | Pong | Finalized | Ended
 )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Protocol
 from gateway.fanout import frames
 from gateway.fanout.channel import Channel, Track
 from gateway.fanout.written import Written
+from gateway.metering.clock import MediaClock
 from gateway.metrics import ENGINE_TROUBLE, SUBTITLES
 from gateway.workers.pool import Stream, WorkerPool
 from gateway.workers.relay import Gap
@@ -71,6 +72,7 @@ class Broadcast:
         self.stream_id = stream_id
         self.source_lang = source_lang
         self.started_at = now
+        self.clock = MediaClock()
         self.source: Source | None = None
         self.ended = False
         self.failed = False
@@ -107,6 +109,7 @@ class Broadcast:
     def take_audio(self, pcm: bytes, now: float) -> None:
         """Hand canonical PCM to the worker."""
         self._worker_stream(now).receive_audio(pcm)
+        self.clock.take_audio(len(pcm), now)
 
     def take_caption(self, caption: messages.Caption, now: float) -> None:
         """Publish a caption that came as text; a final one is translated and spoken for those who ask."""
@@ -115,6 +118,7 @@ class Broadcast:
         segment = (self._written.final if caption.is_final else self._written.interim)(caption.segment_id)
         if segment is None:
             return
+        self.clock.take_caption(now)
         segment_id, rev = segment
         if not caption.is_final:
             self._publish_interim(self.source_lang, segment_id, rev, said)

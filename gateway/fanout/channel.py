@@ -7,14 +7,15 @@ Invariant: what somebody follows or followed lately, and nothing else, is what t
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from gateway.fanout.topic import Topic
+from gateway.fanout.topic import Recorded, Topic
 from gateway.ids import new_epoch
 from gateway.wire.frames import text_frame
 from media.captions import Caption
 from media.link import VoiceEncoding, Wanted
 from sessions import messages
-from sessions.history import HistoryLimits
+from sessions.history import History, HistoryLimits
 from sessions.publishing import Publishing
 
 TRANSCRIPT_CAPTIONS_MAX = 50_000
@@ -35,9 +36,17 @@ class Key:
     channel_id: str
 
 
+class Archiving(Protocol):
+    """Where topics are kept beyond this process."""
+
+    def record(self, key: Key, lang: str, track: Track, history: History) -> Recorded:
+        """Return what keeps a new topic's finals."""
+
+
 @dataclass(slots=True, eq=False)
 class Channel:
-    """Everything that followers of one channel share."""
+    """Everything that followers of one channel share. `prepared`: whether what another process left of it was
+    looked for."""
 
     key: Key
     source_lang: str
@@ -49,13 +58,23 @@ class Channel:
     transcript: dict[str, list[Caption]] = field(default_factory=dict)
     topics: dict[tuple[str, Track], Topic] = field(default_factory=dict)
     used_at: float = 0.0
+    archive: Archiving | None = None
+    prepared: bool = False
 
     def topic(self, lang: str, track: Track) -> Topic:
         """Return the topic of a language, made at its first use."""
         topic = self.topics.get((lang, track))
         if topic is None:
-            topic = self.topics[lang, track] = Topic(new_epoch(), self.history, self.loop)
+            history = History(new_epoch(), self.history)
+            archive = None if self.personal else self.archive
+            record = archive.record(self.key, lang, track, history) if archive is not None else None
+            topic = self.topics[lang, track] = Topic(history, self.loop, record)
         return topic
+
+    def restore(self, lang: str, track: Track, history: History, record: Recorded) -> None:
+        """Let a topic go on with a history that began elsewhere, before anybody asks for it here."""
+        assert (lang, track) not in self.topics
+        self.topics[lang, track] = Topic(history, self.loop, record)
 
     def tracks(self, lang: str) -> Iterator[tuple[Track, Topic]]:
         """Yield the topics of a language that exist, with what each carries."""

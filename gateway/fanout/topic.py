@@ -6,9 +6,17 @@ interims only while they are the newest. Finals of one loop turn are joined: a b
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from gateway.wire.interface import Wire
-from sessions.history import History, HistoryLimits
+from sessions.history import History
+
+
+class Recorded(Protocol):
+    """Who keeps what a topic sends, beyond this process."""
+
+    def appended(self) -> None:
+        """There is one more final in the history."""
 
 
 class Topic:
@@ -19,14 +27,18 @@ class Topic:
         "_history",
         "_interim",
         "_loop",
+        "_record",
         "_scheduled",
         "_with_interims",
         "_without",
         "used_at",
     )
 
-    def __init__(self, epoch: str, limits: HistoryLimits, loop: asyncio.AbstractEventLoop) -> None:
-        self._history = History(epoch, limits)
+    def __init__(
+        self, history: History, loop: asyncio.AbstractEventLoop, record: Recorded | None = None
+    ) -> None:
+        self._history = history
+        self._record = record
         self._with_interims: dict[Wire, None] = {}
         self._without: dict[Wire, None] = {}
         self._finals: list[bytes] = []
@@ -72,7 +84,10 @@ class Topic:
         self._finals.append(frames)
         self._interim = b""
         self._schedule()
-        return self._history.append(frames)
+        offset = self._history.append(frames)
+        if self._record is not None:
+            self._record.appended()
+        return offset
 
     def publish_interim(self, frames: bytes) -> None:
         """Send frames that matter only until the next of this topic."""

@@ -28,7 +28,7 @@ FORWARDED = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host"
 class SignIn(BaseModel):
     """Who to be."""
 
-    user: Annotated[str, Field(min_length=1, max_length=USER_CHARACTERS_MAX)]
+    user: Annotated[str, Field(min_length=1, max_length=USER_CHARACTERS_MAX, pattern=r"^[^\x00]*$")]
     role: Role = Role.FAN
     plan: Plan = Plan.FREE
     tenant: Annotated[str, Field(pattern=rf"^[A-Za-z0-9_-]{{1,{TENANT_CHARACTERS_MAX}}}$")] = "default"

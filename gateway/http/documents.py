@@ -16,7 +16,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.http.health import VERSION
-from gateway.http.operations import OPERATIONS, ErrorBody, Operation
+from gateway.http.operation import Operation
+from gateway.http.operations import OPERATIONS, ErrorBody
 from sessions import messages
 from sessions.endings import ENDINGS
 from sessions.live import Kind
@@ -76,19 +77,27 @@ def _operation(operation: Operation) -> Document:
             "description": HTTPStatus(status).phrase,
             "content": {"application/json": {"schema": _ref(ErrorBody)}},
         }
-    parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in operation.path_parameters
-    ] + [
-        {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
-        for name, text in operation.query.items()
-    ]
+    parameters = (
+        [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in operation.path_parameters
+        ]
+        + [
+            {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
+            for name, text in operation.query.items()
+        ]
+        + [
+            {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+            for name, text in operation.headers.items()
+        ]
+    )
     document: Document = {"summary": operation.summary, "parameters": parameters, "responses": answers}
     if operation.authenticated:
         document["security"] = [{"bearer": []}]
     if operation.body is not None:
         document["requestBody"] = {
-            "required": True, "content": {"application/json": {"schema": _ref(operation.body)}},
+            "required": not operation.body_optional,
+            "content": {"application/json": {"schema": _ref(operation.body)}},
         }  # fmt: skip
     return document
 

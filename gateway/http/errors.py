@@ -12,16 +12,20 @@ import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from auth.crowd import TooManyAtOnce
 from auth.rate_limits import RateLimited
 from gateway import clock
+from gateway.http.limited import limited_headers
 from gateway.metrics import REFUSALS
+from gateway.stores.interface import StoreDown
 
 log = logging.getLogger(__name__)
 
 SOCKETS = "/ws/"
 """Where the paths of sockets begin."""
+STORE_RETRY_SECONDS = 5
 
 
 class Refused(Exception):
@@ -32,13 +36,20 @@ class Refused(Exception):
         self.status = status
         self.code = code
         self.fields = fields
+        self.headers: Mapping[str, str] = {}
 
 
-def refused_by(refusal: RateLimited | TooManyAtOnce) -> Refused:
-    """Return a limit's refusal as an HTTP one."""
+def refused_by(refusal: RateLimited | TooManyAtOnce, scope: Scope) -> Refused:
+    """Return a limit's refusal of the request or upgrade in `scope` as an HTTP one, and log it."""
+    limit = refusal.rate.name if isinstance(refusal, RateLimited) else "at once"
+    address = client[0] if (client := scope.get("client")) else ""
+    details = {"limit": limit, "path": scope["path"], "address": address, "status_code": 429}
+    log.info("Rate limited", extra=details)
     if isinstance(refusal, RateLimited):
         wait_seconds = refusal.retry_after_seconds
-        return Refused(429, "RATE_LIMITED", str(refusal), retry_after_seconds=wait_seconds)
+        refused = Refused(429, "RATE_LIMITED", str(refusal), retry_after_seconds=wait_seconds)
+        refused.headers = limited_headers(refusal)
+        return refused
     return Refused(429, "TOO_MANY_CONNECTIONS", str(refusal), retry_after_seconds=1)
 
 
@@ -62,7 +73,8 @@ def respond(refusal: Refused) -> Response:
     """Return the response of a refusal."""
     REFUSALS.labels(refusal.code).inc()
     body = error_body(refusal.code, str(refusal), refusal.fields)
-    return Response(body, refusal.status, error_headers(refusal.status, refusal.fields))
+    headers = {**error_headers(refusal.status, refusal.fields), **refusal.headers}
+    return Response(body, refusal.status, headers)
 
 
 async def on_refused(_request: Request, error: Exception) -> Response:
@@ -71,10 +83,24 @@ async def on_refused(_request: Request, error: Exception) -> Response:
     return respond(error)
 
 
-async def on_limited(_request: Request, error: Exception) -> Response:
+async def on_limited(request: Request, error: Exception) -> Response:
     """Answer a refusal of a limit."""
     assert isinstance(error, RateLimited | TooManyAtOnce)
-    return respond(refused_by(error))
+    return respond(refused_by(error, request.scope))
+
+
+async def on_store_down(request: Request, error: Exception) -> Response:
+    """Answer when the database is not there, or full; only the log says which and why."""
+    assert isinstance(error, StoreDown)
+    wait_seconds = STORE_RETRY_SECONDS
+    if error.disk_full:
+        sentence = "The server has no room left to write to; its operator must make some"
+        refused = Refused(507, "DISK_FULL", sentence, retry_after_seconds=wait_seconds)
+    else:
+        sentence = "The database does not answer; try again shortly"
+        refused = Refused(503, "STORE_UNAVAILABLE", sentence, retry_after_seconds=wait_seconds)
+    log.warning("%s", error, extra={"path": request.url.path, "status_code": refused.status})
+    return respond(refused)
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
@@ -112,6 +138,7 @@ ANSWERS: dict[Any, Any] = {
     Refused: on_refused,
     RateLimited: on_limited,
     TooManyAtOnce: on_limited,
+    StoreDown: on_store_down,
     HTTPException: on_http_exception,
     ClientDisconnect: on_disconnect,
     Exception: on_failure,

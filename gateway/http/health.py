@@ -1,6 +1,6 @@
 """Is it up, is it ready, and how is it doing: what orchestrators and Prometheus ask."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -15,8 +15,11 @@ from gateway.metrics import REGISTRY
 VERSION = version("stagedoor")
 
 
-def routes(ready: Callable[[], bool], before_metrics: Callable[[], None]) -> list[Route]:
-    """Return the routes; `ready` says whether new work is taken, `before_metrics` updates gauges."""
+def routes(
+    ready: Callable[[], bool], before_metrics: Callable[[], None], degraded: Callable[[], Mapping[str, str]]
+) -> list[Route]:
+    """Return the routes; `ready` says whether new work is taken, `before_metrics` updates gauges, and
+    `degraded` has the parts that are lost, with reasons: without them the server is ready all the same."""
 
     async def health(_request: Request) -> Response:
         return JSONResponse(
@@ -29,7 +32,7 @@ def routes(ready: Callable[[], bool], before_metrics: Callable[[], None]) -> lis
     async def readiness(_request: Request) -> Response:
         if not ready():
             raise Refused(503, "NOT_READY", "Starting, or shutting down; ask again", retry_after_seconds=1)
-        return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "ready", "degraded": dict(degraded())})
 
     async def metrics(_request: Request) -> Response:
         before_metrics()

@@ -23,7 +23,7 @@ def routes(hub: Hub, guard: Guard) -> list[Route]:
     """Return the routes under `/api/v1/live`."""
 
     async def channels(request: Request) -> Response:
-        principal = guard.limited(request)
+        principal = await guard.limited(request)
         rows = [
             channel_row(channel)
             for key, channel in sorted(hub.channels.items(), key=lambda item: item[0].channel_id)
@@ -32,7 +32,7 @@ def routes(hub: Hub, guard: Guard) -> list[Route]:
         return _json({"channels": rows})
 
     async def transcript_of(request: Request) -> Response:
-        principal = guard.limited(request)
+        principal = await guard.limited(request)
         channel_id, form = request.path_params["channel"], request.path_params["form"]
         if form not in CONTENT_TYPES:
             raise Refused(404, "NOT_FOUND", "A transcript comes as transcript.vtt, .srt or .json")

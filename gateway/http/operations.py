@@ -3,12 +3,13 @@
 A test holds it to the routes that exist, in both directions.
 """
 
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel
 
 from gateway.http.development import SignedIn, SignIn
+from gateway.http.operation import Operation
+from gateway.http.quota_operations import QUOTA_OPERATIONS
 from sessions.messages import ChannelState
 
 
@@ -35,6 +36,13 @@ class Status(BaseModel):
     status: str
 
 
+class Readiness(BaseModel):
+    """New sessions are welcome; `degraded` has the parts that are lost meanwhile, each with a reason."""
+
+    status: Literal["ready"]
+    degraded: dict[str, str]
+
+
 class ChannelRow(BaseModel):
     """A channel that is on now."""
 
@@ -52,29 +60,12 @@ class Channels(BaseModel):
     channels: list[ChannelRow]
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One route: `answers` maps a status to a model or a media type; `authenticated` wants a token."""
-
-    method: str
-    path: str
-    summary: str
-    answers: dict[int, type[BaseModel] | str]
-    authenticated: bool = False
-    body: type[BaseModel] | None = None
-    query: dict[str, str] = field(default_factory=dict)
-    errors: tuple[int, ...] = ()
-
-    @property
-    def path_parameters(self) -> list[str]:
-        """Names in braces in the path."""
-        return [part.partition("}")[0].partition(":")[0] for part in self.path.split("{")[1:]]
-
-
 OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/health", "Whether the server answers, and its version", {200: Health}),
     Operation("GET", "/healthz", "Liveness, for orchestrators", {200: Status}),
-    Operation("GET", "/readyz", "Readiness: whether new sessions are welcome", {200: Status}, errors=(503,)),
+    Operation(
+        "GET", "/readyz", "Readiness: whether new sessions are welcome", {200: Readiness}, errors=(503,)
+    ),
     Operation("GET", "/metrics", "Metrics in the Prometheus text format", {200: "text/plain"}),
     Operation(
         "GET", "/api/v1/live/channels", "Channels of your tenant that are on now", {200: Channels},
@@ -85,6 +76,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "What was said in the channel's present or last stream, as vtt, srt or json", {200: "text/vtt"},
         authenticated=True, query={"lang": "Language; the spoken one if not given"}, errors=(401, 404, 429),
     ),
+    *QUOTA_OPERATIONS,
     Operation(
         "POST", "/api/dev/token", "Sign in without a credential; in development, from this machine only",
         {200: SignedIn}, body=SignIn, errors=(403, 413, 415, 422),

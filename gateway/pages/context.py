@@ -40,7 +40,7 @@ class PageContext:
 
     `served_pairs` are (spoken, captions) languages, the same language twice included; `voices` are the
     languages that can be dubbed. `live_channels` is asked only in development: outside it a page that is
-    shown to anybody must not name a tenant's channels.
+    shown to anybody must not name a tenant's channels. From `warning_percent` on, used minutes are marked.
     """
 
     version: str
@@ -51,3 +51,4 @@ class PageContext:
     voices: Callable[[], list[str]]
     engines: Callable[[], list[EngineRow]]
     load: Callable[[], Load]
+    warning_percent: int = 80

@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 FOLDER = Path(__file__).parent / "static"
+MODULES = Path(__file__).parent / "modules"
+"""What deploy/modules.py brings from npm; a copy of the sources may lack it."""
 TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -29,15 +31,17 @@ class StaticFile:
 
 
 class StaticFiles:
-    """The files of one folder under `/static/{digest}/{name}`.
+    """The files of the folders under `/static/{digest}/{name}`; a folder that does not exist has none.
 
-    One digest stands for the whole folder: modules import each other by relative paths, so a change in
+    One digest stands for all of them: modules import each other by relative paths, so a change in
     any of them must change the address of all. `/static/{name}` works too, and is asked for each time.
     """
 
-    def __init__(self, folder: Path = FOLDER) -> None:
+    def __init__(self, *folders: Path) -> None:
         self._files = {
             path.name: _read(path, TYPES[path.suffix])
+            for folder in folders or (FOLDER, MODULES)
+            if folder.is_dir()
             for path in sorted(folder.iterdir())
             if path.suffix in TYPES
         }
@@ -45,6 +49,9 @@ class StaticFiles:
         for name, file in self._files.items():
             whole.update(f"{name}:{file.etag};".encode())
         self.digest = whole.hexdigest()[:12]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._files
 
     def address(self, name: str) -> str:
         """The path of `name`; KeyError where there is no such file."""

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import get_args
 
 from gateway.http.documents import CLIENT_MESSAGES, QUERY, SERVER_MESSAGES, SOCKETS
-from gateway.http.operations import OPERATIONS, Operation
+from gateway.http.operation import Operation
+from gateway.http.operations import OPERATIONS
 from gateway.pages.markup import Markup, element, fill, join
 from sessions.endings import ENDINGS, Ending
 from sessions.messages import Message

@@ -36,12 +36,18 @@ def page_headers(*, framed: bool = False, microphone: bool = False) -> dict[str,
 
 
 def page_routes(context: PageContext) -> list[BaseRoute]:
-    """Routes `/`, `/studio/{channel}`, `/watch/{channel}`, `/overlay/{channel}` and `/static/...`."""
+    """Routes of every page, `/`, `/usage`, `/admin`, `/docs` and those of a channel, and `/static/...`."""
     files = StaticFiles()
     views = Views(context, files)
 
     async def home(_request: Request) -> Response:
         return _page(views.home())
+
+    async def usage(_request: Request) -> Response:
+        return _page(views.usage())
+
+    async def admin(_request: Request) -> Response:
+        return _page(views.admin())
 
     async def docs(_request: Request) -> Response:
         return _page(views.reference())
@@ -66,6 +72,8 @@ def page_routes(context: PageContext) -> list[BaseRoute]:
 
     return [
         Route("/", home, name="home"),
+        Route("/usage", usage, name="usage"),
+        Route("/admin", admin, name="admin"),
         Route("/docs", docs, name="docs"),
         Route("/studio/{channel}", studio, name="studio"),
         Route("/watch/{channel}", watch, name="watch"),

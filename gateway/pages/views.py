@@ -32,6 +32,16 @@ class Views:
         )
         return self._page("Stagedoor", "home", main, facts={"page": "home"})
 
+    def usage(self) -> Markup:
+        """What the one who is signed in has used, and when it comes back."""
+        main = fill("usage.html", sign_in=self._dialog())
+        return self._page("Your minutes · Stagedoor", "usage", main, facts={"page": "usage"})
+
+    def admin(self) -> Markup:
+        """What runs, what it used and cost, and what an admin may do about it."""
+        main = fill("admin.html", sign_in=self._dialog())
+        return self._page("Admin · Stagedoor", "admin", main, facts={"page": "admin", "plot": self._plot()})
+
     def reference(self) -> Markup:
         """The interface, to read."""
         return self._page("API · Stagedoor", "home", reference(), facts={"page": "reference"})
@@ -86,13 +96,21 @@ class Views:
             "source": context.default_source_lang,
             "pairs": context.served_pairs(),
             "voices": context.voices(),
+            "warning": context.warning_percent,
         }
+
+    def _plot(self) -> dict[str, str] | None:
+        names = {"script": "uplot.js", "style": "uplot.css"}
+        if not all(name in self._files for name in names.values()):
+            return None
+        return {part: self._files.address(name) for part, name in names.items()}
 
     def _page(self, title: str, script: str, main: Markup, *, facts: Mapping[str, object]) -> Markup:
         return fill(
             "page.html",
             title=title,
             main=main,
+            navigation=_navigation(str(facts["page"])),
             version=self._context.version,
             mode=element("span", "development", class_="tag") if self._context.development else "",
             style=self._files.address("style.css"),
@@ -106,6 +124,18 @@ class Views:
 
     def _dialog(self) -> Markup:
         return fill("sign_in_dialog.html", form=self._sign_in())
+
+
+def _navigation(page: str) -> Markup:
+    """Where else to go; who is no admin is not shown the way to that page, and would be told so there."""
+    places = (("usage", "/usage", "Your minutes", False), ("admin", "/admin", "Admin", page != "admin"))
+    return join(
+        element(
+            "a", text, href=path, aria_current="page" if page == name else None,
+            hidden=hidden, data_role=name if name == "admin" else None,
+        )
+        for name, path, text, hidden in places
+    )  # fmt: skip
 
 
 def _options(codes: Iterable[str], chosen: str) -> Markup:

@@ -15,15 +15,19 @@ from gateway import clock
 from gateway.fanout.channel import Channel, Key
 from gateway.fanout.topic import Topic
 from gateway.ids import new_id
+from gateway.limits import user_key
 from gateway.metrics import AUTHENTICATIONS, RESUMES
+from gateway.sockets import quotas
 from gateway.sockets.hub import Hub, Session
-from gateway.sockets.limits import user_key
-from gateway.sockets.stage import Stage
+from gateway.sockets.seats import Seat
+from gateway.sockets.stage import Stage, media_kind
+from gateway.stores.interface import StoreDown
 from sessions import endings, live, messages
 from sessions.endings import Ending
 from sessions.history import CannotResume
 from sessions.live import Kind
 from sessions.publishing import ChannelBusy
+from sessions.slices import MediaKind
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +46,16 @@ class NotAdmitted(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Vouched:
+    """Who has come, and may: with what is left of their minutes, where those count, and their seat, where
+    several processes count them. The seat is theirs to give back."""
+
+    principal: Principal
+    quota: messages.Quota | None
+    seat: Seat | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Admitted:
     """A session that has begun or goes on. Its user is counted until `DoorLimits.end_session`."""
 
@@ -51,19 +65,30 @@ class Admitted:
     target_lang: str
 
 
-def admit(stage: Stage, request: live.Request, first: live.Authenticate, address: str) -> Admitted:
-    """Return the session that `first` begins or resumes. Raises NotAdmitted."""
+async def vouch(stage: Stage, request: live.Request, first: live.Authenticate, address: str) -> Vouched:
+    """Return who `first` speaks for. Nothing has begun yet. Raises NotAdmitted."""
     principal = _principal(stage, first.token, address)
     if request.kind is Kind.PUBLISH and not principal.may_publish:
         raise NotAdmitted("NOT_ALLOWED", "Publishing needs the role creator or admin", endings.NOT_ALLOWED)
-    _count_connection(stage, principal)
+    await _count_connection(stage, principal)
+    if stage.hub.archive is not None:
+        await stage.hub.archive.prepare(stage.hub.channel(Key(principal.tenant, request.channel_id)))
+    quota = None
+    if request.kind is not Kind.PUBLISH or stage.metering == "publisher":
+        quota = await _quota(stage, request.kind, principal)
+    return Vouched(principal, quota, await _seat(stage, principal, first.resume))
+
+
+def admit(stage: Stage, request: live.Request, first: live.Authenticate, principal: Principal) -> Admitted:
+    """Return the session that `first` begins or resumes. Raises NotAdmitted."""
     hub, key = stage.hub, Key(principal.tenant, request.channel_id)
     session = _resumed(hub, request, principal, first.resume, key)
     if session is None:
         channel = hub.channel(key)
         session = Session(
-            new_id("live"), principal.user, principal.tenant, request.kind, channel, stage.now()
-        )
+            new_id("live"), principal.user, principal.tenant, principal.plan.value, request.kind, channel,
+            stage.now(),
+        )  # fmt: skip
     source_lang = source_lang_of(request, session.channel, hub.default_source_lang)
     if request.kind is Kind.PUBLISH:
         _count_session(stage, principal, hub.publisher_of(key, principal.user))
@@ -104,9 +129,9 @@ def _principal(stage: Stage, token: str, address: str) -> Principal:
     return principal
 
 
-def _count_connection(stage: Stage, principal: Principal) -> None:
+async def _count_connection(stage: Stage, principal: Principal) -> None:
     try:
-        stage.door.connections.admit(user_key(principal), stage.now())
+        await stage.door.count_connection(principal)
     except RateLimited as refusal:
         wait_seconds = refusal.retry_after_seconds
         log.info("Rate limited", extra={"user": user_key(principal), "status_code": 429})
@@ -115,17 +140,50 @@ def _count_connection(stage: Stage, principal: Principal) -> None:
         ) from refusal
 
 
+async def _seat(stage: Stage, principal: Principal, resume: messages.Resume | None) -> Seat | None:
+    count_max = stage.sessions_max(principal)
+    if stage.seats is None or not count_max:
+        return None
+    session = resume.session_id if resume is not None else new_id("live")
+    seat = await stage.seats.take(principal.tenant, principal.user, session, count_max)
+    if seat is None:
+        raise too_many_sessions(TooManyAtOnce("live sessions", count_max))
+    return seat
+
+
+def too_many_sessions(refusal: TooManyAtOnce) -> NotAdmitted:
+    """Return the refusal of one session more than a user may have."""
+    return NotAdmitted("TOO_MANY_SESSIONS", str(refusal), endings.TOO_MANY, status=429, retry_after_seconds=5)
+
+
+async def _quota(stage: Stage, kind: Kind, principal: Principal) -> messages.Quota:
+    """Return what is left; refuse one who has nothing left, unless a channel is free to follow."""
+    try:
+        usage = await stage.usage_of(principal)
+    except StoreDown as down:
+        log.warning("No minutes can be held", extra={"reason": str(down), "status_code": 503})
+        raise NotAdmitted(
+            "STORE_UNAVAILABLE", "Minutes cannot be counted just now; try again shortly", endings.TRY_LATER,
+            status=503, retry_after_seconds=5,
+        ) from down  # fmt: skip
+    of = media_kind(kind)
+    spent = quotas.spent_now(usage, of)
+    if spent is not None and of is MediaKind.DUBBING and stage.turns_to_subtitles(principal.plan.value):
+        spent = quotas.spent_now(usage, MediaKind.SUBTITLES)
+    if spent is not None and (stage.metering == "viewer" or kind is Kind.PUBLISH):
+        raise NotAdmitted("QUOTA_EXCEEDED", str(spent), endings.SPENT, **quotas.spent_fields(spent))
+    return messages.Quota(**quotas.left(usage, of))
+
+
 def _count_session(stage: Stage, principal: Principal, before: Session | None) -> None:
     """Count one more session of the user, in the place of `before` if that still has a connection: one that
     broke without a word must not keep its user out."""
     if before is not None and before.socket is not None:
         before.socket.supersede()
     try:
-        stage.door.begin_session(principal)
+        stage.door.begin_session(principal, stage.sessions_max(principal))
     except TooManyAtOnce as refusal:
-        raise NotAdmitted(
-            "TOO_MANY_SESSIONS", str(refusal), endings.TOO_MANY, status=429, retry_after_seconds=5
-        ) from refusal
+        raise too_many_sessions(refusal) from refusal
 
 
 def _resumed(

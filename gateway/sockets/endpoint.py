@@ -45,12 +45,12 @@ class LiveEndpoint:
         client = scope.get("client")
         address = client[0] if client else ""
         try:
-            request = self._admit(scope, address)
+            request = await self._admit(scope, address)
         except Refused as refusal:
             await _deny(refusal, scope, receive, send)
             return
         except (RateLimited, TooManyAtOnce) as refusal:
-            await _deny(refused_by(refusal), scope, receive, send)
+            await _deny(refused_by(refusal, scope), scope, receive, send)
             return
         await receive()
         try:
@@ -62,15 +62,14 @@ class LiveEndpoint:
         wire.attach(LiveSocket(self._stage, request, wire))
         await finished(wire)
 
-    def _admit(self, scope: Scope, address: str) -> Request:
-        now = self._stage.now()
+    async def _admit(self, scope: Scope, address: str) -> Request:
         try:
             request = _read(self._kind, scope["path_params"]["channel_id"], scope["query_string"])
         except Refused as refusal:
             if refusal.code != "TOKEN_IN_URL":
-                self._stage.door.upgrades.admit(address, now)
+                await self._stage.door.count_upgrade(address)
             raise
-        self._stage.door.upgrades.admit(address, now)
+        await self._stage.door.count_upgrade(address)
         self._check_origin(dict(scope["headers"]))
         self._stage.door.arrive(address)
         return request

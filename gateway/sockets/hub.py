@@ -7,15 +7,19 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.fanout.archive import Archive
 from gateway.fanout.broadcast import Broadcast
 from gateway.fanout.channel import Channel, Key
 from gateway.ids import new_id
+from gateway.metering.consumption import Spender
+from gateway.metering.purse import Purse
 from gateway.metrics import CHANNELS
 from gateway.settings import Settings
 from gateway.workers.pool import WorkerPool
 from media.engines.base import primary
 from sessions import publishing
 from sessions.history import HistoryLimits
+from sessions.lifetimes import BY_ADMIN, State
 from sessions.live import Kind
 
 SWEEP_SECONDS = 5.0
@@ -26,30 +30,71 @@ SETTLE_SECONDS = 3.0
 class Connection(Protocol):
     """The socket that a session has now."""
 
+    @property
+    def spender(self) -> Spender | None:
+        """What its user's minutes talk to."""
+
+    @property
+    def active_at(self) -> float:
+        """When something was last sent or received, in seconds of the event loop's clock."""
+
     def supersede(self) -> None:
         """Give way to the next connection of this session, or of this publisher."""
 
-    def source_known(self, source_lang: str) -> None:
-        """Refuse if nothing translates from the language in which the channel's stream has started."""
+    def stream_started(self, source_lang: str) -> None:
+        """The channel's stream has started: refuse if nothing translates from its language, else pay."""
+
+    def end_by_admin(self) -> None:
+        """Close: an admin has ended the session."""
+
+
+class Diary(Protocol):
+    """Where it is written down what becomes of sessions."""
+
+    def began(self, session: "Session") -> None:
+        """A session has begun."""
+
+    def resumed(self, session: "Session") -> None:
+        """A session goes on in another connection."""
+
+    def ended(self, session: "Session", state: State, reason: str) -> None:
+        """A session is over."""
 
 
 @dataclass(slots=True, eq=False)
 class Session:
     """A live session, which outlasts its connection by the grace time. `own` is the broadcast that it
-    brings itself: a publisher's, or a personal stream's."""
+    brings itself: a publisher's, or a personal stream's; `purse` what it pays with, None until it pays;
+    `outcome` what it comes to if its connection does not come back."""
 
     session_id: str
     user: str
     tenant: str
+    plan: str
     kind: Kind
     channel: Channel
     started_at: float
     socket: Connection | None = None
     lost_at: float = 0.0
+    outcome: tuple[State, str] = (State.INTERRUPTED, "lost")
     settled: bool = False
     own: Broadcast | None = None
     payload_bytes: int = 0
     ended: bool = False
+    purse: Purse | None = None
+
+    def seconds(self) -> tuple[float, float]:
+        """Return seconds of media that it was sent or has brought, and of those that were charged."""
+        spent = self.purse.spent if self.purse is not None else None
+        brought = self.own.received_seconds if self.own is not None else 0.0
+        if spent is None:
+            return brought, 0.0
+        return max(brought, spent.media_ms / 1000), spent.billed_ms / 1000
+
+    @property
+    def media_ms(self) -> int:
+        """Media that it was sent or has brought."""
+        return round(self.seconds()[0] * 1000)
 
 
 @dataclass(slots=True)
@@ -59,6 +104,8 @@ class Hub:
     settings: Settings
     pool: WorkerPool
     loop: asyncio.AbstractEventLoop
+    diary: Diary
+    archive: Archive | None = None
     channels: dict[Key, Channel] = field(default_factory=dict)
     broadcasts: dict[Key, Broadcast] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
@@ -127,7 +174,7 @@ class Hub:
                 and follower.socket is not None
                 and follower.kind is not Kind.PUBLISH
             ):
-                follower.socket.source_known(source_lang)
+                follower.socket.stream_started(source_lang)
         CHANNELS.set(len(self.broadcasts))
 
     def start_personal(self, session: Session, source_lang: str) -> Broadcast:
@@ -145,9 +192,22 @@ class Hub:
         if broadcast is not None and broadcast.channel is channel:
             broadcast.retarget(self.loop.time())
 
+    def enter(self, session: Session, socket: Connection) -> None:
+        """Give a session its connection: its first, or its next."""
+        session.socket = socket
+        if session.purse is not None:
+            session.purse.hold(socket.spender)
+        if session.session_id in self.sessions:
+            self.diary.resumed(session)
+        else:
+            self.sessions[session.session_id] = session
+            self.diary.began(session)
+
     def lost(self, session: Session) -> None:
         """A session's connection broke: keep it for the grace time."""
         now = self.loop.time()
+        if session.purse is not None:
+            session.purse.pause()
         session.socket, session.lost_at, session.settled = None, now, False
         channel = session.channel
         channel.used_at = now
@@ -162,12 +222,20 @@ class Hub:
             if channel.publishing is not before:
                 channel.announce()
 
-    def end(self, session: Session) -> None:
+    def end_by_admin(self, session_id: str) -> None:
+        """End a session, and tell its connection, if it is one of this process."""
+        session = self.sessions.get(session_id)
+        if session is None:
+            return
+        if session.socket is not None:
+            session.socket.end_by_admin()
+        self.end(session, State.ENDED_BY_ADMIN, BY_ADMIN)
+
+    def end(self, session: Session, state: State, reason: str) -> None:
         """A session is over for good."""
         if session.ended:
             return
-        session.ended = True
-        self.sessions.pop(session.session_id, None)
+        self._close(session, state, reason)
         channel = session.channel
         channel.used_at = self.loop.time()
         if session.own is None:
@@ -191,7 +259,7 @@ class Hub:
             if session.socket is not None:
                 continue
             if now - session.lost_at >= self.settings.resume_grace_seconds:
-                self.end(session)
+                self.end(session, *session.outcome)
             elif now - session.lost_at >= SETTLE_SECONDS and not session.settled:
                 session.settled = True
                 if session.own is not None and not session.own.ended:
@@ -206,14 +274,21 @@ class Hub:
     def _supersede(self, session_id: str | None, successor: Session) -> None:
         old = self.sessions.get(session_id or "")
         if old is not None and old is not successor:
-            self.sessions.pop(old.session_id)
-            old.ended = True
+            self._close(old, State.COMPLETED, "superseded")
             if old.socket is not None:
                 old.socket.supersede()
 
+    def _close(self, session: Session, state: State, reason: str) -> None:
+        """Settle a session, and forget it."""
+        session.ended = True
+        self.sessions.pop(session.session_id, None)
+        if session.purse is not None:
+            session.purse.close()
+        self.diary.ended(session, state, reason)
+
     def _new_channel(self, key: Key, *, personal: bool) -> Channel:
         limits = HistoryLimits(self.settings.history_finals_max, self.settings.history_bytes_max)
-        return Channel(key, self.default_source_lang, limits, self.loop, personal)
+        return Channel(key, self.default_source_lang, limits, self.loop, personal, archive=self.archive)
 
     def _new_broadcast(self, channel: Channel, source_lang: str) -> Broadcast:
         return Broadcast(channel, new_id("s")[:10], source_lang, self.pool, self.loop.time())

@@ -10,19 +10,19 @@ from typing import assert_never
 
 from auth.principal import Principal
 from gateway import clock
-from gateway.fanout.broadcast import Broadcast
-from gateway.fanout.channel import Track
 from gateway.fanout.topic import Topic
-from gateway.metrics import CLOSES, CONNECTIONS, REFUSALS
-from gateway.sockets.admission import Admitted, NotAdmitted, admit, missed_by, source_lang_of
-from gateway.sockets.feed import Feed
+from gateway.metrics import CLOSES, CONNECTIONS
+from gateway.sockets.admission import Admitted, NotAdmitted, Vouched, admit, missed_by, vouch
+from gateway.sockets.contribution import Contribution
+from gateway.sockets.following import Following
 from gateway.sockets.hub import Session
+from gateway.sockets.paying import Paying
+from gateway.sockets.seats import Seat
 from gateway.sockets.stage import Stage
-from gateway.wire.frames import text_frame
+from gateway.sockets.telling import tell
 from gateway.wire.interface import Wire
-from media.engines.base import primary
-from media.intake import NotAudio
 from sessions import endings, live, messages
+from sessions.lifetimes import BY_ADMIN, SESSION_TOO_LONG, State
 from sessions.live import Kind, LiveSession
 
 log = logging.getLogger(__name__)
@@ -35,41 +35,58 @@ _CLOSED[1006] = CLOSES.labels("lost")
 _CLOSED_OTHERWISE = CLOSES.labels("other")
 _OPEN = {kind: CONNECTIONS.labels(kind.value) for kind in Kind}
 
+_OUTCOMES = {
+    endings.DONE: (State.COMPLETED, "done"),
+    endings.SESSION_TOO_LONG: (State.EXPIRED, SESSION_TOO_LONG),
+    endings.SPENT: (State.COMPLETED, "minutes_spent"),
+    endings.ENDED_BY_ADMIN: (State.ENDED_BY_ADMIN, BY_ADMIN),
+}
+"""What a session comes to that this server closes for good; anything else is interrupted, by its label."""
+
 
 class LiveSocket:
     """A connection to `/publish`, `/subtitles` or `/dubbing`: the receiver of its wire, the source of its
-    session's broadcast, the owner of its alarm."""
+    session's broadcast, the owner of its alarm. `following` and `contribution` are its two halves, `spender`
+    is what its user's minutes talk to; each from when it is needed."""
 
     __slots__ = (
-        "__weakref__", "_alarm_at", "_feed", "_lang", "_paused", "_principal", "_rules",
-        "_session", "_stage", "_topic", "_waiting", "_wire",
+        "__weakref__", "_alarm_at", "_principal", "_rules", "_seat", "_session", "_stage", "_waiting",
+        "_wire", "contribution", "following", "spender",
     )  # fmt: skip
 
     def __init__(self, stage: Stage, request: live.Request, wire: Wire) -> None:
         self._stage = stage
         self._wire = wire
         self._rules = LiveSession(request, stage.limits, stage.now())
-        self._lang = request.target_lang
         self._principal: Principal | None = None
+        self._seat: Seat | None = None
         self._session: Session | None = None
-        self._topic: Topic | None = None
-        self._feed: Feed | None = None
-        self._paused = False
+        self.following: Following | None = None
+        self.contribution: Contribution | None = None
+        self.spender: Paying | None = None
         self._waiting = True
         self._alarm_at = math.inf
         self._arm()
+
+    @property
+    def active_at(self) -> float:
+        """When something was last sent or received."""
+        heard_at = self._heard_at()
+        if heard_at is not None:
+            self._rules.active(heard_at)
+        return self._rules.active_at
 
     # --- what the wire brings -------------------------------------------------------------------------
 
     def receive_text(self, text: str) -> None:
         """Take a text message."""
         self._rules.receive_text(text, self._stage.now())
-        self._perform()
+        self.perform()
 
     def receive_binary(self, payloads: list[bytes]) -> None:
         """Take the binary messages of one read."""
         self._rules.receive_audio(payloads, self._stage.now())
-        self._perform()
+        self.perform()
 
     def writable(self) -> None:
         """The wire has kept what a slow reader missed, and sent it: nothing to do."""
@@ -89,13 +106,24 @@ class LiveSocket:
         level = logging.DEBUG if code in ORDINARY_CODES else logging.INFO
         log.log(level, "WebSocket closed", extra={"sessionId": session.session_id, "code": code})
         if session.socket is self:
+            gone = (State.COMPLETED, "left") if code in ORDINARY_CODES else (State.INTERRUPTED, "lost")
+            session.outcome = gone
             self._stage.hub.lost(session)
 
     def alarm(self, now: float) -> None:
         """Do what is due."""
         self._alarm_at = math.inf
+        if (heard_at := self._heard_at()) is not None:
+            self._rules.active(heard_at)
         self._rules.handle_deadline(now)
-        self._perform()
+        self.perform()
+
+    def _heard_at(self) -> float | None:
+        """When media of the stream that is followed, or brought, last moved."""
+        if self._session is None:
+            return None
+        broadcast = self._session.own or self._stage.hub.broadcasts.get(self._session.channel.key)
+        return broadcast.clock.heard_at if broadcast is not None else None
 
     # --- what the hub decides -------------------------------------------------------------------------
 
@@ -105,15 +133,23 @@ class LiveSocket:
         if self._session is not None:
             self._session.socket = None
         self._rules.superseded()
-        self._perform()
+        self.perform()
 
-    def source_known(self, source_lang: str) -> None:
+    def stream_started(self, source_lang: str) -> None:
         """The channel's stream has started in `source_lang`: refuse if nothing translates from it."""
-        if not self._stage.catalogue.serves(source_lang, self._lang):
-            sentence = self._stage.unserved(source_lang, self._lang)
-            self._rules.refuse("LANGUAGE_NOT_SERVED", sentence, endings.POLICY,
-                               param="target_lang", served=self._stage.served())  # fmt: skip
-            self._perform()
+        assert self.following is not None
+        if self._stage.catalogue.serves(source_lang, self.following.lang):
+            self.following.pay(resumed=False)
+            return
+        sentence = self._stage.unserved(source_lang, self.following.lang)
+        self._rules.refuse("LANGUAGE_NOT_SERVED", sentence, endings.POLICY,
+                           param="target_lang", served=self._stage.served())  # fmt: skip
+        self.perform()
+
+    def end_by_admin(self) -> None:
+        """Close: an admin has ended the session."""
+        self._rules.refuse("ENDED_BY_ADMIN", "An admin has ended this session", endings.ENDED_BY_ADMIN)
+        self.perform()
 
     # --- what the broadcast reports -------------------------------------------------------------------
 
@@ -122,35 +158,36 @@ class LiveSocket:
         if self._session is not None and self._session.own is not None:
             self._flush_topic()
             self._rules.stream_finalized(self._session.own.received_seconds)
-            self._perform()
+            self.perform()
 
     def stream_ended(self) -> None:
         """Everything of this session's stream is out."""
         if self._session is not None and self._session.own is not None:
             self._flush_topic()
-            seconds = self._session.own.received_seconds
-            self._rules.stream_ended(seconds, seconds)
-            self._perform()
+            if self._session.purse is not None:
+                self._session.purse.settle()
+            self._rules.stream_ended(*self._session.seconds())
+            self.perform()
 
     def stream_notice(self, message: messages.Gap | messages.Warning) -> None:
         """Pass on what the client should know."""
-        self._send(message)
+        tell(self._wire, message)
 
     def stream_writable(self) -> None:
         """Read on."""
-        if self._paused:
-            self._paused = False
-            self._wire.resume_reading()
+        if self.contribution is not None:
+            self.contribution.writable()
 
     def stream_failed(self, reason: str) -> None:
         """No worker can go on with this stream."""
         self._rules.refuse("STREAM_FAILED", f"Recognition failed and could not be restarted: {reason}",
                            endings.OUR_FAULT)  # fmt: skip
-        self._perform()
+        self.perform()
 
     # --- effects --------------------------------------------------------------------------------------
 
-    def _perform(self) -> None:
+    def perform(self) -> None:
+        """Carry out what the rules have decided."""
         while effects := self._rules.effects():
             for effect in effects:
                 self._perform_one(effect)
@@ -159,21 +196,23 @@ class LiveSocket:
     def _perform_one(self, effect: live.Effect) -> None:
         match effect:
             case live.TakeAudio():
-                self._take_audio(effect.payloads)
+                self._bringing().take_audio(effect.payloads)
             case live.Send():
-                self._send(effect.message)
+                tell(self._wire, effect.message)
             case live.AnswerPing():
                 self._answer_ping(effect.ping_id)
             case live.Authenticate():
-                self._authenticate(effect)
+                self._wire.pause_reading()
+                self._stage.tasks.start(self._authenticate(effect), name="admission")
             case live.TakeCaption():
-                self._take_caption(effect.caption)
+                self._bringing().take_caption(effect.caption)
             case live.FinalizeStream():
-                self._finalize()
+                self._bringing().finalize()
             case live.EndStream():
-                self._end()
+                self._bringing().end()
             case live.Retarget():
-                self._retarget(effect.target_lang)
+                assert self.following is not None
+                self.following.retarget(effect.target_lang)
             case live.CloseSocket():
                 self._close(effect.ending)
             case _:
@@ -185,76 +224,22 @@ class LiveSocket:
             self._alarm_at = deadline
             self._stage.alarms.set(self, deadline)
 
-    def _send(self, message: messages.ServerMessage) -> None:
-        if isinstance(message, messages.Error):
-            REFUSALS.labels(message.code).inc()
-        self._wire.write(text_frame(message.encoded()))
+    def _bringing(self) -> Contribution:
+        if self.contribution is None:
+            assert self._session is not None
+            assert self.following is not None
+            self.contribution = Contribution(
+                self._stage, self._rules, self._session, self._wire, self.following, self
+            )
+        return self.contribution
 
     def _close(self, ending: endings.Ending) -> None:
         session = self._session
         if session is not None and session.socket is self and not ending.retry:
-            self._stage.hub.end(session)
+            outcome = _OUTCOMES.get(ending, (State.INTERRUPTED, ending.label))
+            self._stage.hub.end(session, *outcome)
         self._leave_topic()
         self._wire.close(ending.code, ending.reason)
-
-    # --- beginning ------------------------------------------------------------------------------------
-
-    def _authenticate(self, effect: live.Authenticate) -> None:
-        try:
-            admitted = admit(self._stage, self._rules.request, effect, self._wire.address)
-        except NotAdmitted as refusal:
-            self._rules.refuse(refusal.code, str(refusal), refusal.ending, **refusal.fields)
-            return
-        self._depart()
-        session = admitted.session
-        self._principal, self._session, session.socket = admitted.principal, session, self
-        self._lang = admitted.target_lang
-        self._stage.hub.sessions[session.session_id] = session
-        _OPEN[session.kind].inc()
-        log.info("WebSocket connected", extra={"sessionId": session.session_id, "kind": session.kind.value,
-                                               "channelId": session.channel.key.channel_id})  # fmt: skip
-        if session.own is not None:
-            session.own.source = self
-        self._enter(admitted, effect.resume)
-
-    def _enter(self, admitted: Admitted, resume: messages.Resume | None) -> None:
-        """Tell the client that it is connected, then what it missed, then let it follow its topic."""
-        session, request = admitted.session, self._rules.request
-        topic = session.channel.topic(self._lang, self._track())
-        follows = request.kind is not Kind.PUBLISH or request.captions
-        missed, resync = missed_by(topic, resume) if resume is not None and follows else (b"", None)
-        if follows:
-            resumed = resume is not None and resync is None
-        else:
-            resumed = resume is not None and resume.session_id == session.session_id
-        connected = messages.Connected(
-            session_id=session.session_id,
-            channel_id=request.channel_id,
-            source_lang=admitted.source_lang,
-            target_lang=self._lang,
-            expires_at=clock.rfc3339(admitted.principal.expires_at),
-            quota=messages.Quota(plan=admitted.principal.plan.value, used_seconds=0.0, limit_seconds=-1.0),
-            epoch=topic.epoch,
-            offset=topic.offset,
-            state=session.channel.publishing.state,
-            resumed=resumed,
-            audio=self._audio_taken(session),
-        )
-        self._rules.admitted(connected, session.started_at)
-        for effect in self._rules.effects():
-            self._perform_one(effect)
-        if missed:
-            self._wire.write(missed)
-        if resync is not None:
-            self._send(resync)
-        if follows:
-            self._follow(session, topic)
-
-    def _audio_taken(self, session: Session) -> messages.AudioTaken | None:
-        if session.own is None:
-            return None
-        seconds = round(session.own.received_seconds, 3)
-        return messages.AudioTaken(bytes=session.payload_bytes, seconds=seconds)
 
     def _answer_ping(self, ping_id: int | str | None) -> None:
         assert self._session is not None
@@ -263,138 +248,116 @@ class LiveSocket:
         if broadcast is not None and broadcast.received_seconds:
             seconds = round(broadcast.received_seconds, 3), round(broadcast.processed_seconds, 3)
             pong = messages.Pong(id=ping_id, received_seconds=seconds[0], processed_seconds=seconds[1])
-        self._send(pong)
+        tell(self._wire, pong)
 
-    # --- following ------------------------------------------------------------------------------------
+    # --- beginning ------------------------------------------------------------------------------------
 
-    def _track(self) -> Track:
+    async def _authenticate(self, effect: live.Authenticate) -> None:
+        """Find out who it is, then let them in; what they send meanwhile waits."""
         request = self._rules.request
-        if request.kind is not Kind.DUBBING:
-            return None
-        return "ogg_opus" if request.dub_encoding == "ogg_opus" else "pcm_s16le"
+        try:
+            vouched = await vouch(self._stage, request, effect, self._wire.address)
+            self._seat = vouched.seat
+            if self._rules.state is not live.State.CHECKING:
+                self._leave_seat()
+                return
+            admitted = admit(self._stage, request, effect, vouched.principal)
+        except NotAdmitted as refusal:
+            self._leave_seat()
+            self._rules.refuse(refusal.code, str(refusal), refusal.ending, **refusal.fields)
+        else:
+            self._welcome(admitted, vouched, effect.resume)
+            self._rules.go_on(self._stage.now())
+        self._wire.resume_reading()
+        self.perform()
 
-    def _follow(self, session: Session, topic: Topic) -> None:
-        self._topic = topic
-        topic.join(self._wire, interim=self._rules.request.interim)
-        if session.channel.personal:
-            assert session.own is not None
-            session.own.retarget(self._stage.now())
-        elif len(topic) == 1:
-            self._stage.hub.retarget(session.channel)
+    def _welcome(self, admitted: Admitted, vouched: Vouched, resume: messages.Resume | None) -> None:
+        self._depart()
+        session = admitted.session
+        self._principal, self._session = admitted.principal, session
+        known = session.session_id in self._stage.hub.sessions
+        self.spender = Paying(self._stage, self._rules, session, admitted.principal, self._wire, self)
+        self._stage.hub.enter(session, self)
+        self.following = Following(self._stage, self._rules, session, self._wire, admitted.target_lang)
+        _OPEN[session.kind].inc()
+        log.info("WebSocket connected", extra={"sessionId": session.session_id, "kind": session.kind.value,
+                                               "channelId": session.channel.key.channel_id})  # fmt: skip
+        if session.own is not None:
+            session.own.source = self
+        self._enter(admitted, vouched.quota, resume, known=known)
+
+    def _enter(self, admitted: Admitted, quota: messages.Quota | None, resume: messages.Resume | None, *,
+               known: bool) -> None:  # fmt: skip
+        """Tell the client that it is connected, then what it missed, then let it follow its topic."""
+        session, request, following = admitted.session, self._rules.request, self.following
+        assert following is not None
+        topic = following.topic
+        follows = request.kind is not Kind.PUBLISH or request.captions
+        missed, resync = missed_by(topic, resume) if resume is not None and follows else (b"", None)
+        if follows:
+            resumed = resume is not None and resync is None
+        else:
+            resumed = resume is not None and resume.session_id == session.session_id
+        self._rules.admitted(
+            connected_message(admitted, following.lang, topic, quota, resumed=resumed), session.started_at
+        )
+        for effect in self._rules.effects():
+            self._perform_one(effect)
+        if missed:
+            self._wire.write(missed)
+        if resync is not None:
+            tell(self._wire, resync)
+        if follows:
+            following.follow(topic)
+        if request.kind is not Kind.PUBLISH:
+            following.pay(resumed=known, replayed=resync is None)
+
+    # --- going ----------------------------------------------------------------------------------------
 
     def _flush_topic(self) -> None:
-        if self._topic is not None:
-            self._topic.flush()
+        if self.following is not None:
+            self.following.flush_topic()
 
     def _leave_topic(self) -> None:
-        if self._topic is not None:
-            self._topic.leave(self._wire)
-            self._topic = None
-
-    def _retarget(self, lang: str) -> None:
-        session, lang = self._session, primary(lang)
-        assert session is not None
-        default = self._stage.hub.default_source_lang
-        source_lang = source_lang_of(self._rules.request, session.channel, default)
-        if not self._stage.catalogue.serves(source_lang, lang):
-            self._rules.object_to("LANGUAGE_NOT_SERVED", self._stage.unserved(source_lang, lang),
-                                  param="target_lang", served=self._stage.served())  # fmt: skip
-        elif self._track() is not None and not self._stage.catalogue.speaks(lang):
-            self._rules.object_to("VOICE_NOT_SERVED", f"No voice here speaks {lang}", param="target_lang")
-        else:
-            self._move_to(session, lang)
-
-    def _move_to(self, session: Session, lang: str) -> None:
-        """Follow the topic of `lang` in the session's channel from now on."""
-        self._leave_topic()
-        self._lang = lang
-        topic = session.channel.topic(lang, self._track())
-        self._follow(session, topic)
-        self._send(messages.Target(target_lang=lang, epoch=topic.epoch, offset=topic.offset))
-
-    # --- bringing -------------------------------------------------------------------------------------
-
-    def _take_audio(self, payloads: live.Payloads) -> None:
-        session, now = self._session, self._stage.now()
-        assert session is not None
-        try:
-            if self._feed is None and not self._begin_audio(session):
-                return
-            assert self._feed is not None
-            self._feed.take(payloads, now)
-        except NotAudio as refusal:
-            self._rules.refuse("NOT_AUDIO", str(refusal), endings.POLICY)
-            return
-        broadcast = session.own
-        assert broadcast is not None
-        self._rules.audio_taken(
-            session.payload_bytes, broadcast.received_seconds, broadcast.processed_seconds, now
-        )
-        self._rules.audio_ahead(self._feed.seconds, now)
-        self._hold_back(broadcast)
-
-    def _hold_back(self, broadcast: Broadcast) -> None:
-        """Read no further while the stream has more than it can pass on."""
-        if broadcast.full and not self._paused:
-            self._paused = True
-            self._wire.pause_reading()
-
-    def _begin_audio(self, session: Session) -> bool:
-        """Make ready for audio, of a personal stream if need be; False if nothing here hears its language."""
-        request = self._rules.request
-        asked = request.source_lang or self._stage.hub.default_source_lang
-        lang = session.own.source_lang if session.own is not None else asked
-        if not self._stage.catalogue.hears(lang):
-            self._rules.refuse("LANGUAGE_NOT_SERVED", self._stage.unheard(lang), endings.POLICY,
-                               param="source_lang", served=self._stage.served())  # fmt: skip
-            return False
-        started = session.own is not None and session.own.started
-        if not started and self._stage.hub.pool.room <= 0:
-            self._rules.refuse("NO_WORKER_FREE", "Every media worker has as many streams as it takes; "
-                               "try again shortly", endings.TRY_LATER, retry_after_seconds=5)  # fmt: skip
-            return False
-        self._feed = Feed(session, request)
-        if session.own is None:
-            self._leave_topic()
-            self._stage.hub.start_personal(session, lang).source = self
-            self._move_to(session, self._lang)
-        return True
-
-    def _take_caption(self, caption: messages.Caption) -> None:
-        assert self._session is not None
-        assert self._session.own is not None
-        self._session.own.take_caption(caption, self._stage.now())
-        self._hold_back(self._session.own)
-
-    def _finalize(self) -> None:
-        assert self._session is not None
-        if self._session.own is None:
-            self._rules.stream_finalized(0.0)
-        else:
-            self._flush_feed()
-            self._session.own.finalize()
-            self._hold_back(self._session.own)
-
-    def _end(self) -> None:
-        assert self._session is not None
-        if self._session.own is None:
-            self._flush_topic()
-            self._rules.stream_ended(0.0, 0.0)
-        else:
-            self._flush_feed()
-            self._session.own.end()
-
-    def _flush_feed(self) -> None:
-        if self._feed is not None:
-            self._feed.flush(self._stage.now())
+        if self.following is not None:
+            self.following.leave()
 
     def _leave_place(self) -> None:
         """Be counted no more among the user's sessions."""
         if self._principal is not None:
             self._stage.door.end_session(self._principal)
             self._principal = None
+        self._leave_seat()
+
+    def _leave_seat(self) -> None:
+        if self._seat is not None:
+            self._seat.leave()
+            self._seat = None
 
     def _depart(self) -> None:
         if self._waiting:
             self._waiting = False
             self._stage.door.depart(self._wire.address)
+
+
+def connected_message(admitted: Admitted, lang: str, topic: Topic, quota: messages.Quota | None, *,
+                      resumed: bool) -> messages.Connected:  # fmt: skip
+    """Return what a client is told first."""
+    session, audio = admitted.session, None
+    if session.own is not None:
+        audio = messages.AudioTaken(
+            bytes=session.payload_bytes, seconds=round(session.own.received_seconds, 3)
+        )
+    return messages.Connected(
+        session_id=session.session_id,
+        channel_id=session.channel.key.channel_id,
+        source_lang=admitted.source_lang,
+        target_lang=lang,
+        expires_at=clock.rfc3339(admitted.principal.expires_at),
+        quota=quota,
+        epoch=topic.epoch,
+        offset=topic.offset,
+        state=session.channel.publishing.state,
+        resumed=resumed,
+        audio=audio,
+    )

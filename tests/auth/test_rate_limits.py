@@ -1,65 +1,101 @@
 """Sliding windows: at most N accepted in any window, whatever the rhythm."""
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth.rate_limits import Rate, RateLimited, Window
+from auth.rate_limits import MICRO, Admitted, Rate, RateLimited, Window, admit
+from tests.auth.rate_cases import CASES, Case, Model, judge
 
-FIVE_A_MINUTE = Rate(5, 60.0)
 
+class Windows:
+    """The windows of one key, by the name of their rate."""
 
-def accepted(window: Window, rate: Rate, times: list[float]) -> list[float]:
-    taken = []
-    for now in times:
+    def __init__(self) -> None:
+        self._windows: defaultdict[str, Window] = defaultdict(Window)
+
+    def ask(self, now_micro: int, rates: Sequence[Rate]) -> Admitted | RateLimited:
         try:
-            window.admit("tries", rate, now)
-        except RateLimited:
-            continue
-        taken.append(now)
-    return taken
+            return admit([(rate, self._windows[rate.name]) for rate in rates if rate.count_max], now_micro)
+        except RateLimited as refusal:
+            return refusal
 
 
-def test_the_sixth_in_a_minute_is_told_when_to_come_back() -> None:
-    window = Window()
-    for second in range(5):
-        assert window.admit("tries", FIVE_A_MINUTE, float(second)) == 4 - second
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.says)
+def test_the_rule(case: Case) -> None:
+    windows = Windows()
+    for ask in case.asks:
+        judge(ask, windows.ask(ask.at, ask.rates))
 
-    with pytest.raises(RateLimited) as refusal:
-        window.admit("tries", FIVE_A_MINUTE, 10.0)
 
-    assert refusal.value.retry_after_seconds == 50
-    assert window.admit("tries", FIVE_A_MINUTE, 60.0) == 0
+def test_who_is_refused_is_told_what_and_when_to_come_back() -> None:
+    windows, rate = Windows(), Rate("api", "requests", 2)
+    for now in (0, 20 * MICRO):
+        windows.ask(now, [rate])
+    refusal = windows.ask(50 * MICRO + 1, [rate])
+    assert isinstance(refusal, RateLimited)
+    assert (refusal.rate, refusal.retry_after_seconds) == (rate, 10)
+    assert str(refusal) == "Too many requests: at most 2 in 60 seconds. Try again in 10 s."
 
 
 def test_of_110_in_three_seconds_exactly_100_succeed() -> None:
-    assert len(accepted(Window(), Rate(100), [i * 3 / 110 for i in range(110)])) == 100
+    windows = Windows()
+    outcomes = [windows.ask(i * 3 * MICRO // 110, [Rate("api", "requests", 100)]) for i in range(110)]
+    assert [isinstance(outcome, Admitted) for outcome in outcomes] == [True] * 100 + [False] * 10
 
 
-def test_a_limit_of_zero_is_no_limit() -> None:
-    window = Window()
+class TestSteady:
+    def test_is_so_many_at_once_in_the_time_that_they_take_in_the_long_run(self) -> None:
+        rate = Rate.steady("user", "requests", per_second=10, burst_max=20)
+        assert (rate.count_max, rate.window_seconds) == (20, 2.0)
 
-    assert [window.admit("tries", Rate(0), 0.0) for _ in range(1000)] == [-1] * 1000
+    def test_a_burst_below_the_rate_is_the_rate(self) -> None:
+        rate = Rate.steady("user", "requests", per_second=10, burst_max=0)
+        assert (rate.count_max, rate.window_seconds) == (10, 1.0)
+
+    def test_zero_a_second_is_off(self) -> None:
+        assert Rate.steady("user", "requests", per_second=0, burst_max=20).count_max == 0
+
+
+class TestAdmitted:
+    def test_speaks_for_the_rate_with_the_least_left(self) -> None:
+        windows = Windows()
+        admitted = windows.ask(0, [Rate("wide", "tries", 9, 30.0), Rate("narrow", "tries", 2, 90.0)])
+        assert isinstance(admitted, Admitted)
+        assert (admitted.remaining, admitted.reset_seconds) == (1, 90)
+
+    def test_without_a_rate_nothing_limits(self) -> None:
+        assert (Admitted().remaining, Admitted().reset_seconds) == (-1, 0)
+
+
+RATES = st.builds(
+    Rate, name=st.sampled_from(["a", "b"]), what=st.just("tries"), count_max=st.integers(0, 4),
+    window_seconds=st.sampled_from([60.0, 7.5]),
+)  # fmt: skip
 
 
 @given(
-    st.integers(1, 7),
-    st.lists(st.floats(0, 300, allow_nan=False).map(lambda t: round(t, 3)), max_size=200).map(sorted),
+    st.lists(RATES, min_size=1, max_size=3, unique_by=lambda rate: rate.name),
+    st.lists(st.tuples(st.integers(-30 * MICRO, 40 * MICRO) | st.integers(0, 2), st.booleans()), max_size=60),
 )
-def test_no_window_ever_holds_more_than_the_rate(count_max: int, times: list[float]) -> None:
-    rate = Rate(count_max, 60.0)
-    taken = accepted(Window(), rate, times)
+def test_it_agrees_with_counting_everything_anew(rates: list[Rate], steps: list[tuple[int, bool]]) -> None:
+    windows, model, now = Windows(), Model(), 1000 * MICRO
+    for step, every in steps:
+        now += step
+        asked = rates if every else rates[:1]
+        outcome = windows.ask(now, asked)
+        assert (isinstance(outcome, Admitted), outcome.standings) == model.ask(now, asked)
 
-    for start in taken:
-        assert sum(start <= t < start + 60.0 - 1e-9 for t in taken) <= count_max
 
-
-@given(st.lists(st.integers(0, 300_000).map(lambda ms: ms / 1000), min_size=1, max_size=100).map(sorted))
-def test_who_waits_as_told_gets_in(times: list[float]) -> None:
-    window = Window()
+@given(st.lists(st.integers(0, 300 * MICRO), min_size=1, max_size=100).map(sorted))
+def test_who_waits_as_told_gets_in(times: list[int]) -> None:
+    windows, rate = Windows(), Rate("tries", "tries", 5)
     for now in times:
-        try:
-            window.admit("tries", FIVE_A_MINUTE, now)
-        except RateLimited as refusal:
-            window.admit("tries", FIVE_A_MINUTE, now + refusal.retry_after_seconds)
+        outcome = windows.ask(now, [rate])
+        if isinstance(outcome, RateLimited):
+            later = windows.ask(now + outcome.retry_after_seconds * MICRO, [rate])
+            assert isinstance(later, Admitted)
             return

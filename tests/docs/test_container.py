@@ -91,7 +91,8 @@ def test_the_build_sees_what_the_wheel_is_made_of_and_nothing_else() -> None:
 
     assert rules[0] == "*"
     admitted = {rule[1:] for rule in rules if rule.startswith("!")}
-    assert admitted == {*packages, "pyproject.toml", "README.md", "LICENSE"}
+    modules = {"package.json", "deploy/modules.py", "deploy/wheel.py"}
+    assert admitted == {*packages, *modules, "pyproject.toml", "README.md", "LICENSE"}
     assert "**/.env" in rules
 
 

@@ -10,6 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from auth.principal import Plan
+from tests.databases import redis_server as run_redis
 from tests.end_to_end.peers import crowd_of, none_are_left
 from tests.house import NO_LIMITS, Client, House, Opened, token
 
@@ -129,3 +130,83 @@ async def test_a_limit_of_zero_is_off(tmp_path: Path) -> None:
             async with httpx.AsyncClient(base_url=house.url(""), headers=headers) as client:
                 answers = await asyncio.gather(*(client.get("/api/v1/live/channels") for _ in range(120)))
             assert {answer.status_code for answer in answers} == {200}
+
+
+async def strangers(house: House, *headers: dict[str, str], local: str = "127.0.0.1") -> list[int]:
+    """Ask without a token, from a local address, with headers; return the statuses."""
+    transport = httpx.AsyncHTTPTransport(local_address=local)
+    async with httpx.AsyncClient(base_url=house.url(""), transport=transport) as client:
+        return [(await client.get("/api/v1/live/channels", headers=each)).status_code for each in headers]
+
+
+async def test_only_a_trusted_proxy_names_a_client_and_never_the_leftmost(tmp_path: Path) -> None:
+    proxies = "127.0.0.1,10.0.0.0/8"
+    with strict(
+        tmp_path, ADDRESS_RATE_LIMIT="2", ADDRESS_UPGRADE_LIMIT="2", TRUSTED_PROXIES=proxies
+    ) as house:
+        made_up = [{"X-Forwarded-For": f"198.51.100.{n}, 203.0.113.7, 10.0.0.9"} for n in range(4)]
+        assert await strangers(house, *made_up) == [401, 401, 429, 429]
+        others = [{"X-Forwarded-For": f"203.0.113.7, 203.0.113.{n}"} for n in range(10, 13)]
+        assert await strangers(house, *others) == [401, 401, 401]
+        site = [{"X-Forwarded-For": f"2001:db8::{n}"} for n in range(3)]
+        assert await strangers(house, *site) == [401, 401, 429]
+        mapped = [
+            {"X-Forwarded-For": value} for value in ("::ffff:192.0.2.1", "192.0.2.1", "::ffff:192.0.2.1")
+        ]
+        assert await strangers(house, *mapped) == [401, 401, 429]
+
+        assert await strangers(house, *made_up, local="127.0.0.2") == [401, 401, 429, 429]
+        other_names = [{"Forwarded": f"for=198.51.100.{n}", "X-Real-IP": f"198.51.100.{n}"} for n in range(4)]
+        assert await strangers(house, *other_names) == [401, 401, 429, 429]
+
+        for headers in made_up[:2]:
+            async with house.live(PATH, additional_headers=headers):
+                pass
+        with pytest.raises(InvalidStatus) as caught:
+            await house.live(PATH, additional_headers=made_up[2])
+        response = caught.value.response
+        assert response.status_code == 429
+        assert response.headers["RateLimit-Policy"] == '"upgrades";q=2;w=60'
+        assert response.headers["RateLimit"] == f'"upgrades";r=0;t={response.headers["Retry-After"]}'
+
+
+async def test_two_servers_share_their_limits_and_each_goes_on_alone_without_redis(tmp_path: Path) -> None:
+    shared = {
+        "LIVE_QUOTA_API_RATE_LIMIT": "30",
+        "LIVE_QUOTA_WEBSOCKET_RATE_LIMIT": "5",
+        "REDIS_TIMEOUT_SECONDS": "2",
+    }
+    with run_redis() as redis:
+        one = strict(tmp_path / "one", REDIS_URL=redis.url, **shared)
+        two = strict(tmp_path / "two", REDIS_URL=redis.url, **shared)
+        with one as first, two as second:
+            assert await requests(first, second, tries=40) == 30
+            outcomes = [await outcome(house, token("dana")) for house in (first, second) * 4]
+            assert [code for _, code in outcomes] == [0] * 5 + [4029] * 3
+
+            redis.kill()
+            async with asyncio.timeout(20):
+                while not first.get("/readyz")["degraded"]:
+                    await asyncio.sleep(0.05)
+            assert first.get("/readyz")["status"] == "ready"
+            assert "each process" in first.get("/readyz")["degraded"]["redis"]
+            assert first.metric("stagedoor_degraded", part="redis") == 1
+            assert await requests(first, user="noa", tries=40) == 30
+            assert await requests(second, user="noa", tries=40) == 30
+
+            redis.start()
+            async with asyncio.timeout(20):
+                while first.get("/readyz")["degraded"] or second.get("/readyz")["degraded"]:
+                    await asyncio.sleep(0.05)
+            assert first.metric("stagedoor_degraded") == 0
+            assert await requests(first, second, user="tal", tries=40) == 30
+
+
+async def requests(*houses: House, tries: int, user: str = "dana") -> int:
+    """Ask each server in turn; return how often somebody was let in."""
+    headers = {"Authorization": f"Bearer {token(user)}"}
+    async with httpx.AsyncClient(headers=headers) as client:
+        urls = [houses[number % len(houses)].url("/api/v1/live/channels") for number in range(tries)]
+        answers = await asyncio.gather(*(client.get(url) for url in urls))
+    assert {answer.status_code for answer in answers} <= {200, 429}
+    return sum(answer.status_code == 200 for answer in answers)

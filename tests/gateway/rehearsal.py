@@ -3,24 +3,33 @@
 A `Rehearsal` has a real hub, real rules and real relays of streams; a test plays the clients and the worker.
 """
 
+import asyncio
 import heapq
 import itertools
+import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, cast
 
 import orjson
+from sqlalchemy import Connection, StaticPool, Table, create_engine, select
 
 from auth.principal import Plan, Role
 from gateway.alarms import Alarms
 from gateway.fanout.channel import Channel, Key
+from gateway.limits import DoorLimits
+from gateway.metering.till import Till
+from gateway.plans import load_plans
 from gateway.settings import Settings
 from gateway.sockets.endpoint import parse_request
 from gateway.sockets.hub import Hub, Session
-from gateway.sockets.limits import DoorLimits
 from gateway.sockets.live import LiveSocket
 from gateway.sockets.stage import Stage
+from gateway.stores.interface import Journal, Refusal, StoreDown
+from gateway.stores.memory.rates import MemoryRates
+from gateway.stores.schema import metadata
+from gateway.stores.usage import UsageBook
 from gateway.wire import frames
 from gateway.wire.interface import Receiver
 from gateway.workers.pool import WorkerPool
@@ -32,9 +41,13 @@ from media.engines.base import EngineSettings
 from media.engines.catalogue import Catalogue
 from media.link import BYTES_PER_SECOND
 from sessions import live
+from sessions.lifetimes import State
 from sessions.live import Kind
 from tests.house import KEYS, token
 from tests.media.engines import CountingEngine, HumEngine, UpperEngine
+
+MIDDAY_MS = 1_795_262_400_000
+"""2026-11-21T12:00:00Z."""
 
 
 class Clockwork:
@@ -53,13 +66,23 @@ class Clockwork:
     def time(self) -> float:
         return self.now
 
-    def call_soon(self, callback: Callable[..., object], *args: Any) -> None:
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: object = None) -> None:
         self._soon.append((callback, args))
 
     def call_at(self, when: float, callback: Callable[[], object]) -> "Timer":
         timer = Timer(when, callback)
         heapq.heappush(self._timers, (when, next(self._order), timer))
         return timer
+
+    def get_debug(self) -> bool:
+        return False
+
+    def now_ms(self) -> int:
+        """Return the wall clock, which stands at the middle of a day when the other begins."""
+        return MIDDAY_MS + round((self.now - 1000.0) * 1000)
+
+    def steady(self) -> float:
+        return self.now
 
     @property
     def ticking(self) -> bool:
@@ -232,6 +255,109 @@ class PaperPool:
         return stream
 
 
+class PaperTasks:
+    """Runs coroutines as far as they go, and on when what they wait for is there."""
+
+    def start(self, work: Coroutine[Any, Any, Any], *, name: str) -> None:
+        try:
+            waits_for = work.send(None)
+        except StopIteration:
+            return
+        waits_for._asyncio_future_blocking = False
+        waits_for.add_done_callback(lambda _done: self.start(work, name=name))
+
+
+class PaperStore:
+    """A database in memory, and a writer that writes at once, both answering without a thread or a loop.
+
+    `broken` is what the writer fails with; with `held` set, it writes when the test says so.
+    """
+
+    def __init__(self, clockwork: Clockwork) -> None:
+        self._clock = clockwork
+        self._engine = create_engine("sqlite://", poolclass=StaticPool)
+        metadata.create_all(self._engine)
+        self.broken: StoreDown | None = None
+        self.held = False
+        self._waiting: list[Callable[[], None]] = []
+
+    @property
+    def dialect(self) -> str:
+        return "sqlite"
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def down(self) -> bool:
+        return self.broken is not None
+
+    async def read(self, query: Callable[[Connection], Any]) -> Any:
+        return self.ask(query)
+
+    async def write(self, change: Callable[[Connection], Any]) -> Any:
+        return self.ask(change)
+
+    def ask(self, query: Callable[[Connection], Any]) -> Any:
+        """Run a query at once."""
+        with self._engine.begin() as connection:
+            return query(connection)
+
+    def rows(self, table: Table) -> list[dict[str, Any]]:
+        """Return everything in a table."""
+        return [dict(row) for row in self.ask(lambda c: c.execute(select(table)).mappings().all())]
+
+    def submit(
+        self, journal: Journal[Any, Any], operation: Any, *, patience_seconds: float
+    ) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = asyncio.Future(loop=cast("asyncio.AbstractEventLoop", self._clock))
+        self._waiting.append(lambda: self._write(journal, operation, patience_seconds, future))
+        if not self.held:
+            self.write_all()
+        return future
+
+    def write_all(self) -> None:
+        """Write what waits."""
+        waiting, self._waiting = self._waiting, []
+        for write in waiting:
+            write()
+
+    def _write(
+        self, journal: Journal[Any, Any], operation: Any, patience_seconds: float, future: Any
+    ) -> None:
+        if self.broken is not None and patience_seconds == math.inf:
+            self._waiting.append(lambda: self._write(journal, operation, patience_seconds, future))
+            return
+        if self.broken is not None:
+            future.set_exception(self.broken)
+            return
+        answer = self.ask(lambda connection: journal.apply(connection, [operation]))[0]
+        if isinstance(answer, Refusal):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+
+    async def aclose(self, deadline_seconds: float = 0.0) -> None:
+        self._engine.dispose()
+
+
+class PaperDiary:
+    """What became of sessions: (what, session id, how)."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, str, str]] = []
+
+    def began(self, session: Session) -> None:
+        self.entries.append(("began", session.session_id, ""))
+
+    def resumed(self, session: Session) -> None:
+        self.entries.append(("resumed", session.session_id, ""))
+
+    def ended(self, session: Session, state: State, reason: str) -> None:
+        self.entries.append(("ended", session.session_id, f"{state.value} {reason}"))
+
+
 def caption(text: str, start: float = 0.0, end: float = 1.0) -> Caption:
     return Caption(text, start, end, (), text)
 
@@ -311,18 +437,30 @@ class Rehearsal:
         self.clock = Clockwork()
         self.pool = PaperPool()
         self.settings = settings(**changes)
-        self.hub = Hub(self.settings, cast("WorkerPool", self.pool), self.clock.loop)
+        self.diary = PaperDiary()
+        self.hub = Hub(self.settings, cast("WorkerPool", self.pool), self.clock.loop, self.diary)
         self.guests: list[Guest] = []
+        self.store = PaperStore(self.clock)
+        plans, alarms = load_plans(self.settings), Alarms(self.clock.loop)
+        self.slices = (f"slice_{number}" for number in itertools.count())
+        self.till = Till(
+            self.store, plans, "boot_paper", alarms, self.clock, lambda _prefix: next(self.slices)
+        )
         self.stage = Stage(
             hub=self.hub,
             keys=KEYS,
-            door=DoorLimits(self.settings),
+            door=DoorLimits(self.settings, MemoryRates(self.clock.time)),
             limits=live.Limits(
                 authenticate_seconds=self.settings.authenticate_seconds,
                 session_seconds_max=self.settings.session_minutes_max * 60,
+                idle_seconds_max=self.settings.session_idle_minutes * 60,
             ),
-            alarms=Alarms(self.clock.loop),
+            alarms=alarms,
             catalogue=catalogue(),
+            till=self.till,
+            usage=UsageBook(self.store, plans),
+            tasks=PaperTasks(),
+            metering=self.settings.channel_metering,
         )
 
     def arrives(

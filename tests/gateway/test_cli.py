@@ -192,8 +192,8 @@ class TestServe:
     def test_a_second_server_in_the_same_folder_is_refused_and_disturbs_nobody(self, tmp_path: Path) -> None:
         with Opened(tmp_path, RECOGNIZERS="silent") as house:
             run = program("serve", "--port", "0", "--data-dir", tmp_path, JWT_SECRET=SECRET)
-            assert "Another server uses" in refused(run, 1)
-            assert house.get("/readyz") == {"status": "ready"}
+            assert "Another Stagedoor" in refused(run, 1)
+            assert house.get("/readyz") == {"status": "ready", "degraded": {}}
 
     def test_it_says_where_to_look_and_ctrl_c_ends_it(self, tmp_path: Path) -> None:
         with Opened(tmp_path, RECOGNIZERS="silent") as house:

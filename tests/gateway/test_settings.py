@@ -103,6 +103,26 @@ def test_a_session_must_outlast_its_grace() -> None:
         ("channel_idle_seconds", 0),
         ("live_quota_websocket_rate_limit", -1),
         ("live_quota_api_rate_limit", 1.5),
+        ("live_quota_check_rate_limit", -1),
+        ("user_rate_limit", -1),
+        ("user_rate_burst", -1),
+        ("address_rate_limit", 0.5),
+        ("redis_timeout_seconds", 0),
+        ("redis_timeout_seconds", "inf"),
+        *[
+            (f"live_quota_{plan}_{kind}_minutes_per_{period}", -2)
+            for plan in ("free", "premium")
+            for kind in ("subtitle", "dubbing")
+            for period in ("hour", "day", "month")
+        ],
+        ("live_quota_warning_percent", 101),
+        ("live_quota_slice_seconds", 1),
+        ("live_quota_subtitle_cost_per_minute", "-0.01"),
+        ("live_quota_dubbing_cost_per_minute", "0.0000001"),
+        ("channel_metering", "nobody"),
+        ("session_idle_minutes", -1),
+        ("reaper_interval_seconds", 0),
+        ("boot_lease_seconds", 2),
         ("live_quota_concurrent_sessions", -1),
         ("address_upgrade_limit", -1),
         ("address_unauthenticated_max", -1),
@@ -128,10 +148,30 @@ def test_every_number_and_choice_has_a_bound_that_is_tested() -> None:
     free = {
         name
         for name, field in Settings.model_fields.items()
-        if not any(kind in str(field.annotation) for kind in ("int", "float", "Literal"))
+        if not any(kind in str(field.annotation) for kind in ("int", "float", "Decimal", "Literal"))
         and name != "default_source_lang"
     }
     assert tested == set(Settings.model_fields) - free
+
+
+@pytest.mark.parametrize("value", ["*", "127.0.0.1,*", "nginx", "10.0.0.1/8", "10.0.0.0/33", "127.0.0.1:80"])
+def test_a_trusted_proxy_is_an_address_or_a_network(value: str) -> None:
+    blamed, sentence = complaint(trusted_proxies=value)
+    assert blamed == "trusted_proxies"
+    assert "addresses and networks" in sentence
+
+
+def test_proxies_may_be_many() -> None:
+    assert settings(trusted_proxies="127.0.0.1, 10.0.0.0/8,2001:db8::/32").trusted_proxies == (
+        "127.0.0.1", "10.0.0.0/8", "2001:db8::/32",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ["http://127.0.0.1", "127.0.0.1:6379", "redis:/127.0.0.1"])
+def test_a_redis_url_is_one_of_redis(value: str) -> None:
+    blamed, sentence = complaint(redis_url=value)
+    assert blamed == "redis_url"
+    assert "rediss://" in sentence
 
 
 def test_settings_do_not_change_while_the_server_runs() -> None:

@@ -20,6 +20,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from gateway.pages import ChannelRow, EngineRow, Load, PageContext, page_routes
 from gateway.tasks import Tasks
 from tests.pages.channel import Channel, Message, Peer, claims_of, token
+from tests.pages.minutes import Minutes
 
 PAIRS = [("en", "en"), ("en", "es"), ("en", "he"), ("es", "en"), ("es", "es")]
 VOICES = ["en", "es"]
@@ -34,6 +35,7 @@ class Stage:
         self.development = development
         self.signed_in: list[Message] = []
         self.address = ""
+        self.minutes = Minutes()
         context = PageContext(
             version="0.1.0",
             development=development,
@@ -57,6 +59,7 @@ class Stage:
             routes=[
                 *page_routes(context),
                 Route("/api/dev/token", self.dev_token, methods=["POST"]),
+                *self.minutes.routes(),
                 Route("/api/v1/live/channels", self.list_channels),
                 Route("/api/v1/live/{channel}/transcript.{kind}", self.transcript),
                 WebSocketRoute("/ws/live/{channel}/{kind}", self.live),
@@ -244,10 +247,16 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def open_stage(stage: Stage, port: int = 0) -> AsyncIterator[Stage]:
-    """Serve `stage` on a free port of loopback while inside."""
+async def open_stage(stage: Stage, port: int = 0, *, dated: bool = True) -> AsyncIterator[Stage]:
+    """Serve `stage` on a free port of loopback while inside; without dates its clock may be any."""
     config = uvicorn.Config(
-        stage.app, "127.0.0.1", port, log_level="warning", ws="websockets-sansio", lifespan="off"
+        stage.app,
+        "127.0.0.1",
+        port,
+        log_level="warning",
+        ws="websockets-sansio",
+        lifespan="off",
+        date_header=dated,
     )
     server = _Server(config)
     # Not a task group: pytest enters and leaves a fixture in two tasks.

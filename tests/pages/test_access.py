@@ -9,12 +9,14 @@ from playwright.async_api import Page, expect
 
 from tests.pages.channel import token
 from tests.pages.conftest import Open
+from tests.pages.minutes import hours, session
 from tests.pages.stage import Stage
 from tests.pages.waiting import viewer
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-PAGES = ["/", "/studio/hall", "/watch/hall", "/watch/-", "/overlay/hall?lang=en&debug=1"]
+PAGES = ["/", "/usage", "/admin", "/studio/hall", "/watch/hall", "/watch/-"]
+OVERLAY = "/overlay/hall?lang=en&debug=1"
 THEMES = ["light", "dark"]
 CHECKS = Path(__file__).with_name("checks.js").read_text(encoding="utf-8")
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
@@ -29,8 +31,22 @@ async def in_use(stage: Stage, open_page: Open, path: str, **options: Any) -> Pa
     """The page with everything open, while the channel is live and a warning is shown."""
     hall = stage.channel("hall")
     await hall.start()
-    page = await open_page(stage, path, "alice", "creator", **options)
-    if path == "/studio/hall":
+    minutes = stage.minutes
+    for kind, windows in {"subtitles": ("day",), "dubbing": ("hour", "day")}.items():
+        minutes.spend(kind, 12_600, *windows)
+    minutes.sessions, minutes.points = [session(n) for n in range(3)], hours(24)
+    minutes.degraded = {"redis": "Connection refused"}
+    page = await open_page(stage, path, "alice", "admin", **options)
+    if path == "/usage":
+        await expect(page.locator("#spent")).to_contain_text("used up")
+    elif path == "/admin":
+        await expect(page.locator("#sessions")).to_contain_text("user2")
+        await page.locator("#whose").fill("dana")
+        await page.get_by_role("button", name="Show what they used").click()
+        await expect(page.locator("#user-meters")).to_contain_text("Used up")
+        await page.locator(".plot").first.press("ArrowLeft")
+        await expect(page.locator(".plot-told").first).to_contain_text("Subtitles")
+    elif path == "/studio/hall":
         await page.get_by_role("button", name="Go on air").click()
         await expect(page.locator("#state")).to_contain_text("On air")
         warning = {"type": "warning", "code": "quota_80", "message": ""}
@@ -45,7 +61,7 @@ async def in_use(stage: Stage, open_page: Open, path: str, **options: Any) -> Pa
     return page
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [*PAGES, OVERLAY])
 async def test_everything_has_a_name_and_its_place(stage: Stage, open_page: Open, path: str) -> None:
     page = await in_use(stage, open_page, path)
     assert await check(page, "names") == []
@@ -63,14 +79,14 @@ async def test_everything_has_a_name_and_its_place(stage: Stage, open_page: Open
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("path", PAGES[:4])
+@pytest.mark.parametrize("path", PAGES)
 async def test_text_stands_out_from_its_ground(stage: Stage, open_page: Open, path: str, theme: str) -> None:
     page = await in_use(stage, open_page, path, color_scheme=theme, reduced_motion="reduce")
     assert await check(page, "contrast") == []
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("path", PAGES[:4])
+@pytest.mark.parametrize("path", PAGES)
 async def test_axe_finds_nothing(stage: Stage, open_page: Open, path: str, theme: str) -> None:
     if not AXE.exists():
         pytest.skip("AXE IS NOT RUN: npm install brings axe-core for these tests")
@@ -88,24 +104,29 @@ async def test_axe_finds_nothing(stage: Stage, open_page: Open, path: str, theme
     assert said == []
 
 
-@pytest.mark.parametrize("path", PAGES[:4])
+@pytest.mark.parametrize("path", PAGES)
 async def test_nothing_is_cut_off_at_360_pixels(stage: Stage, open_page: Open, path: str) -> None:
     page = await in_use(stage, open_page, path, viewport={"width": 360, "height": 740})
     assert await check(page, "overflow") == [0, []]
 
 
-@pytest.mark.parametrize("path", PAGES[:4])
+@pytest.mark.parametrize("path", PAGES)
 async def test_text_may_be_twice_as_large(stage: Stage, open_page: Open, path: str) -> None:
     page = await in_use(stage, open_page, path, viewport={"width": 720, "height": 900})
     await page.evaluate("document.documentElement.style.fontSize = '200%'")
     assert await check(page, "overflow") == [0, []]
 
 
-@pytest.mark.parametrize("path", PAGES[:3])
+@pytest.mark.parametrize("path", PAGES[:5])
 async def test_the_tab_key_reaches_every_control_and_shows_where_it_is(
     stage: Stage, open_page: Open, path: str
 ) -> None:
-    page = await open_page(stage, path, "alice", "creator")
+    stage.minutes.sessions = [session(1)]
+    page = await open_page(stage, path, "alice", "admin")
+    await expect(page.locator("#state" if path in ("/usage", "/admin") else "#identity")).to_contain_text(
+        "Up to date" if path in ("/usage", "/admin") else "alice"
+    )
+    await page.wait_for_timeout(200)
     await expect(page.locator("#identity")).to_contain_text("alice")
     reachable = await check(page, "stops")
     reached, bare = set(), []

@@ -73,6 +73,7 @@ async def test_a_network_that_dies_without_a_word_is_noticed(stage: Stage, open_
 REFUSALS = [
     (4001, "INVALID_TOKEN", "no longer valid", "Sign in again"),
     (4003, "NOT_ALLOWED", "not open to you", ""),
+    (4003, "ENDED_BY_ADMIN", "An admin ended this session", "Ask whoever runs"),
     (4402, "QUOTA_EXCEEDED", "minutes are used up", "A larger plan"),
     (4404, "NO_CHANNEL", "No such channel", "Check the name"),
     (4408, "SESSION_TOO_LONG", "longest time", "Start a new one"),
@@ -137,3 +138,100 @@ async def test_a_token_that_ran_out_is_replaced_and_the_page_goes_on(stage: Stag
     await page.get_by_role("dialog").locator("button.primary").click()
     await expect(page.locator("#state")).to_contain_text("Live")
     await expect(spoken(page)).to_have_text(["Kept."])
+
+
+QUOTA = {
+    "type": "quota", "plan": "free", "kind": "subtitles", "used_seconds": 1500.0, "limit_seconds": 1800.0,
+    "remaining_seconds": 300.0, "window": "hour", "resets_at": "2100-01-01T12:00:00Z",
+}  # fmt: skip
+WARNING = {"type": "warning", "code": "quota_80", "message": "80 % of your minutes are used"}
+
+
+@pytest.mark.parametrize("first", [QUOTA, WARNING])
+async def test_the_warning_says_what_is_left_and_when_more_comes(
+    stage: Stage, open_page: Open, first: dict[str, object]
+) -> None:
+    hall = stage.channel("hall")
+    page = await open_page(stage, "/watch/hall?lang=en", "bob")
+    await viewer(hall, page)
+    for message in (first, WARNING if first is QUOTA else QUOTA):
+        await hall.to(hall.viewers(), message)
+    notice = page.locator("#notice")
+    await expect(notice).to_contain_text("Four fifths of your minutes of captions for this hour are used")
+    await expect(notice).to_contain_text("5 min are left")
+    await expect(notice).to_contain_text("they come back in")
+    await expect(notice.get_by_role("link", name="See your minutes")).to_have_attribute("href", "/usage")
+    await expect(page.locator("#minutes")).to_contain_text("5 min of captions left this hour")
+    assert len(hall.viewers()) == 1
+
+
+async def test_spent_minutes_say_when_they_come_back_and_are_not_asked_for_again(
+    stage: Stage, open_page: Open
+) -> None:
+    hall = stage.channel("hall")
+    page = await open_page(stage, "/static/mark.svg", "bob")
+    await page.clock.install()
+    await page.goto(stage.address + "/watch/hall?lang=en")
+    await viewer(hall, page)
+    spent = {
+        "code": "QUOTA_EXCEEDED", "message": "Your time for this hour is used up", "recoverable": False,
+        "window": "hour", "resets_at": "2100-01-01T12:00:00Z",
+    }  # fmt: skip
+    await hall.drop(4402, spent)
+    alert = page.get_by_role("alert").first
+    await expect(alert).to_contain_text("Your minutes are used up")
+    await expect(alert).to_contain_text("this hour is spent")
+    await expect(alert).to_contain_text("They come back in")
+    await expect(alert.get_by_role("link", name="See your minutes")).to_have_attribute("href", "/usage")
+    for _ in range(6):
+        await page.clock.run_for(20_000)
+        await page.evaluate("window.dispatchEvent(new Event('online'))")
+    assert len(hall.came) == 1
+    await alert.get_by_role("button", name="Try again").click()
+    await viewer(hall, page)
+    assert len(hall.came) == 2
+
+
+async def test_minutes_that_other_sessions_hold_are_not_called_used_up(stage: Stage, open_page: Open) -> None:
+    hall = stage.channel("hall")
+    page = await open_page(stage, "/watch/hall?lang=en", "bob")
+    await viewer(hall, page)
+    await hall.drop(4402, {"code": "QUOTA_EXCEEDED", "message": "", "recoverable": False, "held": True})
+    await expect(page.get_by_role("alert").first).to_contain_text("Close one of them")
+
+
+@pytest.mark.parametrize("how", ["warning", "close"])
+async def test_a_voice_without_minutes_stops_and_captions_go_on(
+    stage: Stage, open_page: Open, how: str
+) -> None:
+    hall = stage.channel("hall")
+    page = await open_page(stage, "/watch/hall?lang=en", "bob")
+    await viewer(hall, page)
+    await hall.start()
+    await page.get_by_role("button", name="Listen").click()
+    voice = await viewer(hall, page, "dubbing")
+    if how == "warning":
+        await voice.say(QUOTA | {"kind": "dubbing", "remaining_seconds": 0.0})
+        await voice.say({"type": "warning", "code": "dubbing_spent", "message": "No more voice"})
+    else:
+        await voice.say(
+            {
+                "type": "error",
+                "code": "QUOTA_EXCEEDED",
+                "message": "",
+                "recoverable": False,
+                "window": "hour",
+                "resets_at": "2100-01-01T12:00:00Z",
+            }
+        )
+        await voice.socket.close(4402)
+    await gone(hall, page, "dubbing")
+    note = page.locator("#dub-note")
+    await expect(note).to_contain_text("are used up")
+    await expect(note).to_contain_text("in ")
+    await expect(note.get_by_role("link")).to_have_attribute("href", "/usage")
+    await expect(page.get_by_role("button", name="Listen")).to_be_visible()
+    await hall.final("The captions go on.", "s9")
+    await expect(spoken(page)).to_have_text(["The captions go on."])
+    await page.wait_for_timeout(700)
+    assert len([peer for peer in hall.came if peer.kind == "dubbing"]) == 1

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.history import CannotResume, History, HistoryLimits
+from sessions.history import ANCESTORS_MAX, CannotResume, History, HistoryLimits, Past
 
 
 def filled(count: int, limits: HistoryLimits | None = None) -> History:
@@ -31,19 +31,51 @@ def test_what_is_not_here_in_full_is_refused(epoch: str, offset: int, reason: st
     assert refusal.value.reason == reason
 
 
-def test_frames_added_later_belong_to_their_entry() -> None:
-    history = filled(3)
-    history.extend(2, b"(voice)")
+class TestGoingOn:
+    """A history that another process began."""
 
-    assert history.since("e", 1) == b"<2>(voice)<3>"
+    def test_places_of_the_past_are_good_up_to_where_it_is_known(self) -> None:
+        history = History("new", HistoryLimits(), Past("old", 3, (("older", 1),), (b"<2>", b"<3>")))
+        assert history.append(b"<4>") == 4
+        assert history.since("old", 1) == b"<2><3><4>"
+        assert history.since("old", 3) == b"<4>"
+        assert history.since("older", 1) == b"<2><3><4>"
+        assert history.since("new", 4) == b""
 
+    @pytest.mark.parametrize(
+        ("epoch", "offset", "reason"),
+        [
+            ("old", 4, "unknown_offset"), ("older", 2, "unknown_offset"), ("new", 5, "unknown_offset"),
+            ("old", 0, "too_old"), ("older", 0, "too_old"), ("stranger", 3, "epoch_changed"),
+        ],
+    )  # fmt: skip
+    def test_others_are_refused(self, epoch: str, offset: int, reason: str) -> None:
+        history = History("new", HistoryLimits(), Past("old", 3, (("older", 1),), (b"<2>", b"<3>")))
+        history.append(b"<4>")
+        with pytest.raises(CannotResume) as refusal:
+            history.since(epoch, offset)
+        assert refusal.value.reason == reason
 
-def test_frames_for_an_entry_that_has_gone_are_not_kept() -> None:
-    history = filled(5, HistoryLimits(entries_max=3))
-    history.extend(1, b"(voice)")
-    history.extend(9, b"(voice)")
+    def test_its_own_bounds_hold_for_the_past_too(self) -> None:
+        history = History("new", HistoryLimits(2, 100), Past("old", 3, (), (b"<1>", b"<2>", b"<3>")))
+        assert history.oldest == 2
+        assert History("new", HistoryLimits(9, 4), Past("old", 2, (), (b"<1>", b"<2>"))).oldest == 2
 
-    assert history.since("e", 2) == b"<3><4><5>"
+    def test_the_oldest_ancestors_are_forgotten(self) -> None:
+        ancestors = tuple((str(number), 0) for number in range(ANCESTORS_MAX))
+        history = History("new", HistoryLimits(), Past("old", 0, ancestors))
+        assert len(history.ancestors) == ANCESTORS_MAX
+        assert history.since("old", 0) == b""
+        with pytest.raises(CannotResume):
+            history.since("0", 0)
+
+    def test_pieces_are_bounded_and_never_empty_while_there_is_more(self) -> None:
+        history = filled(6)
+        assert history.piece(0, 4, 100) == [b"<1>", b"<2>", b"<3>", b"<4>"]
+        assert history.piece(4, 4, 100) == [b"<5>", b"<6>"]
+        assert history.piece(0, 4, 7) == [b"<1>", b"<2>"]
+        assert history.piece(2, 4, 0) == [b"<3>"]
+        assert history.piece(6, 4, 100) == []
 
 
 @given(

@@ -9,11 +9,14 @@ import pytest
 from sessions import endings, live, messages
 from sessions.live import Kind, Limits, LiveSession, Request, State
 
-LIMITS = Limits()
+LIMITS = Limits(idle_seconds_max=0)
 CONNECTED = messages.Connected(
     session_id="live_1", channel_id="main", source_lang="en", target_lang="en",
     expires_at="2026-01-01T00:00:00Z",
-    quota=messages.Quota(plan="free", used_seconds=0, limit_seconds=-1), epoch="e", offset=0, state="waiting",
+    quota=messages.Quota(
+        plan="free", kind="subtitles", used_seconds=0, limit_seconds=-1, remaining_seconds=-1
+    ),
+    epoch="e", offset=0, state="waiting",
     resumed=False,
 )  # fmt: skip
 
@@ -126,6 +129,80 @@ class TestBeforeAuthentication:
         session.refuse("X", "x", endings.POLICY)
         assert session.effects() == []
         assert session.deadline() == math.inf
+
+
+class TestWhileTheTokenIsChecked:
+    def checking(self, limits: Limits = LIMITS) -> LiveSession:
+        session = arrived(Kind.PUBLISH, limits)
+        session.receive_text(AUTHENTICATE, 0.0)
+        assert [type(effect) for effect in session.effects()] == [live.Authenticate]
+        return session
+
+    def test_what_comes_waits_and_is_taken_in_order_after_connected(self) -> None:
+        session = self.checking()
+        session.receive_audio([b"ab"], 0.1)
+        session.receive_text(text(type="finalize"), 0.1)
+        session.receive_audio([b"cd", b"ef"], 0.2)
+        session.receive_text(text(type="end"), 0.2)
+        session.handle_deadline(0.3)
+        assert session.effects() == []
+        session.admitted(CONNECTED, started_at=0.0)
+        assert [m.type for m in sent(session)] == ["connected"]
+
+        session.go_on(0.5)
+        assert session.effects() == [
+            live.TakeAudio([b"ab"]), live.FinalizeStream(), live.TakeAudio([b"cd", b"ef"]), live.EndStream(),
+        ]  # fmt: skip
+        session.go_on(0.6)
+        assert session.effects() == []
+
+    def test_nonsense_counts_only_then(self) -> None:
+        session = self.checking()
+        session.receive_text("nonsense", 0.1)
+        session.receive_text(AUTHENTICATE, 0.1)
+        assert session.effects() == []
+        session.admitted(CONNECTED, started_at=0.0)
+        session.effects()
+        session.go_on(0.5)
+
+        objection, error, close = session.effects()
+        assert isinstance(objection, live.Send)
+        assert isinstance(error, live.Send)
+        assert [getattr(one.message, "code", "") for one in (objection, error)] == [
+            "BAD_MESSAGE", "ALREADY_AUTHENTICATED",
+        ]  # fmt: skip
+        assert close == live.CloseSocket(endings.NOT_AUTHENTICATED)
+
+    @pytest.mark.parametrize("as_text", [False, True])
+    def test_more_than_fits_is_refused(self, as_text: bool) -> None:
+        session = self.checking(Limits(early_bytes_max=1000))
+
+        def bring(size: int) -> None:
+            if as_text:
+                session.receive_text(" " * size, 0.1)
+            else:
+                session.receive_audio([b"x" * (size // 2), b"x" * (size - size // 2)], 0.1)
+
+        bring(600)
+        bring(400)
+        assert session.effects() == []
+        bring(1)
+        assert refusal(session) == ("TOO_EARLY", 1008)
+        session.go_on(0.2)
+        assert session.effects() == []
+
+    def test_a_refusal_forgets_it(self) -> None:
+        session = self.checking()
+        session.receive_audio([b"ab"], 0.1)
+        session.refuse("INVALID_TOKEN", "Invalid or expired token", endings.NOT_AUTHENTICATED)
+        session.effects()
+        session.go_on(0.2)
+        assert session.effects() == []
+
+    def test_an_answer_that_never_comes_does_not_hold_the_socket(self) -> None:
+        session = self.checking()
+        session.handle_deadline(10.0)
+        assert refusal(session) == ("AUTHENTICATE_TIMEOUT", 4001)
 
 
 class TestOpen:
@@ -271,8 +348,34 @@ class TestTime:
 
         assert session.deadline() == 5 * 60
 
+    def test_one_that_nothing_is_heard_of_is_ended_and_may_come_back(self) -> None:
+        session = admitted(limits=Limits(idle_seconds_max=1800))
+        assert session.deadline() == 1800
+        session.receive_text(text(type="ping"), 600.0)
+        session.effects()
+        session.active(900.0)
+        session.active(700.0)
+        assert session.deadline() == 2700
+
+        session.handle_deadline(2699.9)
+        assert session.effects() == []
+        session.handle_deadline(2700.0)
+        assert refusal(session) == ("SESSION_IDLE", 1013)
+
+    def test_audio_is_activity(self) -> None:
+        session = admitted(Kind.PUBLISH, Limits(idle_seconds_max=1800))
+        session.receive_audio([b""], 100.0)
+        assert session.active_at == 100.0
+
+    def test_one_that_is_ending_is_not_idle(self) -> None:
+        session = admitted(Kind.PUBLISH, Limits(idle_seconds_max=5))
+        session.receive_text(text(type="end"), 1.0)
+        session.effects()
+        session.handle_deadline(7.0)
+        assert session.effects() == []
+
     def test_limits_of_zero_are_off(self) -> None:
-        limits = Limits(authenticate_seconds=0, session_seconds_max=0, bad_messages_max=0)
+        limits = Limits(authenticate_seconds=0, session_seconds_max=0, idle_seconds_max=0, bad_messages_max=0)
 
         assert arrived(limits=limits).deadline() == math.inf
         assert admitted(limits=limits).deadline() == math.inf
@@ -299,6 +402,41 @@ class TestEnd:
 
         session.handle_deadline(31.0)
         assert refusal(session) == ("FINISH_TIMEOUT", 1011)
+
+    def test_what_is_spent_lets_the_rest_become_final_and_then_closes(self) -> None:
+        session = admitted()
+        session.finish("QUOTA_EXCEEDED", "spent", endings.SPENT, 1.0, window="hour")
+        error, end = session.effects()
+        assert isinstance(error, live.Send)
+        assert orjson.loads(error.message.encoded()) == {
+            "type": "error", "code": "QUOTA_EXCEEDED", "message": "spent", "recoverable": False,
+            "window": "hour",
+        }  # fmt: skip
+        assert end == live.EndStream()
+        session.receive_audio([b"more"], 1.1)
+        session.receive_text(text(type="end"), 1.1)
+        assert session.effects() == []
+
+        session.stream_ended(60.0, 60.0)
+        ended, close = session.effects()
+        assert ended == live.Send(messages.Ended(audio_seconds=60.0, billed_seconds=60.0))
+        assert close == live.CloseSocket(endings.SPENT)
+
+    def test_finals_that_never_come_do_not_hold_what_is_spent(self) -> None:
+        session = admitted()
+        session.finish("QUOTA_EXCEEDED", "spent", endings.SPENT, 1.0)
+        session.effects()
+        session.handle_deadline(31.0)
+        assert session.effects() == [live.CloseSocket(endings.SPENT)]
+
+    def test_one_that_was_ending_when_it_was_spent_closes_as_spent(self) -> None:
+        session = admitted()
+        session.receive_text(text(type="end"), 1.0)
+        session.effects()
+        session.finish("QUOTA_EXCEEDED", "spent", endings.SPENT, 1.0)
+        assert session.effects() == []
+        session.stream_ended(60.0, 60.0)
+        assert session.effects()[-1] == live.CloseSocket(endings.SPENT)
 
     def test_a_reconnect_elsewhere_closes_this_one(self) -> None:
         session = admitted()

@@ -1,6 +1,7 @@
 /** The few things every page does with the document; nothing here knows about captions or sockets. */
 
-/** @typedef {{page: string, channel: string, lang: string, development: boolean, source: string, pairs: [string, string][], voices: string[]}} Facts */
+/** @typedef {{page: string, channel: string, lang: string, development: boolean, source: string, pairs: [string, string][], voices: string[],
+ *   warning: number, plot?: {script: string, style: string} | null}} Facts */
 
 /** @returns {Facts} what the server wrote into the page */
 export function facts() {
@@ -72,6 +73,7 @@ export function spell(seconds) {
  * @property {string} [countdown] changes often, and is not read out
  * @property {string} [code] in small print, for whoever helps
  * @property {{label: string, act: () => void}[]} [actions]
+ * @property {{label: string, href: string, beside?: boolean}[]} [links] `beside` opens another tab: what is live here goes on
  */
 
 /**
@@ -96,17 +98,22 @@ export function show(place, notice) {
     const countdown = make("span", { class: "countdown", "aria-hidden": "true" }, notice.countdown ?? "");
     box.append(make("p", {}, notice.text, " ", countdown));
   }
-  if (notice.actions?.length) {
-    const row = make("div", { class: "row" });
-    for (const { label, act } of notice.actions) {
-      const button = make("button", { type: "button" }, label);
-      button.addEventListener("click", act);
-      row.append(button);
-    }
-    box.append(row);
-  }
+  const ways = [...(notice.actions ?? []).map(button), ...(notice.links ?? []).map(link)];
+  if (ways.length) box.append(make("div", { class: "row" }, ...ways));
   if (notice.code) box.append(make("small", {}, notice.code));
   place.append(box);
+}
+
+/** @param {{label: string, act: () => void}} action */
+function button({ label, act }) {
+  const made = make("button", { type: "button" }, label);
+  made.addEventListener("click", act);
+  return made;
+}
+
+/** @param {{label: string, href: string, beside?: boolean}} way */
+function link({ label, href, beside }) {
+  return make("a", { class: "button", href, ...(beside ? { target: "_blank", rel: "noopener" } : {}) }, beside ? `${label} (new tab)` : label);
 }
 
 /**

@@ -36,6 +36,11 @@ class Identity extends EventTarget {
     return token && (exp === undefined || exp > Date.now() / 1000 + EXPIRY_MARGIN_SECONDS) ? token : null;
   }
 
+  /** Whether there is a token that has run out. */
+  get expired() {
+    return this.token === null && sessionStorage.getItem(KEY) !== null;
+  }
+
   get claims() {
     return this.token ? claims(this.token) : null;
   }
@@ -101,6 +106,7 @@ export function wireIdentity() {
   const draw = () => {
     drawCorner(corner);
     drawForms();
+    drawNavigation();
   };
   identity.addEventListener("change", draw);
   for (const form of document.querySelectorAll("form[data-sign-in]")) {
@@ -159,8 +165,16 @@ function drawForms() {
     place.replaceChildren(
       make("p", {}, "You are ", make("b", {}, who.sub), `, ${who.roles.join(", ")}, with the plan ${who.plan} in the tenant ${who.tenant}.`),
       make("p", { class: "hint" }, `Until ${until(who)}. Other tabs of this browser are signed in with it.`),
-      make("div", { class: "row" }, out),
+      make("div", { class: "row" }, make("a", { class: "button", href: "/usage" }, "Your minutes"), out),
     );
+  }
+}
+
+/** The way to a page that wants a role is shown to who has it. */
+function drawNavigation() {
+  const roles = identity.claims?.roles ?? [];
+  for (const link of document.querySelectorAll("[data-role]")) {
+    /** @type {HTMLElement} */ (link).hidden = !roles.includes(link.getAttribute("data-role") ?? "") && !link.hasAttribute("aria-current");
   }
 }
 

@@ -250,7 +250,7 @@ export class LiveSocket {
   /** @param {Connected} message */
   #welcome(message) {
     // After a resume the missed finals are still to come: their offsets, not this one, say what we have.
-    const kept = message.resumed && this.resume?.epoch === message.epoch ? this.resume.offset : message.offset;
+    const kept = message.resumed && this.resume ? this.resume.offset : message.offset;
     this.resume = { session_id: message.session_id, epoch: message.epoch, offset: kept };
     this.connected = message;
     this.openedAt = this.heardAt;

@@ -6,7 +6,8 @@
  * @typedef {{session_id: string, epoch: string, offset: number}} Resume
  * @typedef {{type: "connected", session_id: string, channel_id: string, source_lang: string, target_lang: string,
  *   expires_at?: string, epoch: string, offset: number, state: ChannelStates, resumed?: boolean,
- *   audio?: {bytes: number, seconds: number}}} Connected
+ *   audio?: {bytes: number, seconds: number}, quota?: {plan?: string, used_seconds?: number, limit_seconds?: number,
+ *   remaining_seconds?: number, window?: string | null, kind?: string, resets_at?: string | null}}} Connected
  * @typedef {{type: "channel", state: ChannelStates, source_lang: string, stream_id?: string}} ChannelState
  * @typedef {{type: "subtitle", segment_id: string, rev: number, offset: number, is_final: boolean, text: string,
  *   lang: string, source_text?: string, source_lang?: string, start: number, end: number, words?: Word[]}} Subtitle
@@ -17,11 +18,13 @@
  * @typedef {{type: "lag", received_seconds: number, processed_seconds: number}} Lag
  * @typedef {{type: "gap", from: number, to: number, reason: string}} Gap
  * @typedef {{type: "warning", code: string, message?: string}} Warning
+ * @typedef {{type: "quota", plan?: string, kind?: string, window?: string | null, used_seconds?: number, limit_seconds?: number,
+ *   remaining_seconds?: number, resets_at?: string | null}} Quota
  * @typedef {{type: "resync", reason: string, epoch: string, offset: number}} Resync
  * @typedef {{type: "ended", audio_seconds: number, billed_seconds: number}} Ended
  * @typedef {{type: "error", code: string, message: string, recoverable: boolean, retry_after_seconds?: number,
- *   served?: {source_lang: string, target_lang: string}[], window?: string, resets_at?: string}} Refusal
+ *   served?: {source_lang: string, target_lang: string}[], window?: string, resets_at?: string, held?: boolean}} Refusal
  * @typedef {Connected | ChannelState | Subtitle | DubAudio | Target | AudioAck | Lag | Gap | Warning | Resync | Ended
- *   | Refusal | {type: "pong", received_seconds?: number, processed_seconds?: number} | {type: "finalized", seconds: number} | {type: "quota"}} Message
+ *   | Refusal | {type: "pong", received_seconds?: number, processed_seconds?: number} | {type: "finalized", seconds: number} | Quota} Message
  */
 export {};

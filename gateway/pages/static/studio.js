@@ -5,6 +5,7 @@ import { byId, clock, facts, setState, show, spell, wireDialogs } from "./dom.js
 import { FileCapture, decodeFile } from "./file.js";
 import { askToSignIn, identity, wireIdentity } from "./identity.js";
 import { wireLinks } from "./links.js";
+import { Left, USAGE, Warned } from "./minutes.js";
 import { Publication } from "./publication.js";
 import { Screen } from "./screen.js";
 import { Transcript } from "./transcript.js";
@@ -21,6 +22,8 @@ const note = byId("stage-note", HTMLElement);
 const start = byId("start", HTMLButtonElement);
 const end = byId("end", HTMLButtonElement);
 const screen = new Screen(byId("stage", HTMLElement));
+const left = new Left();
+const warned = new Warned();
 const transcript = new Transcript(byId("transcript", HTMLElement), null);
 
 /** @type {Publication | null} */
@@ -29,7 +32,7 @@ let onAirSince = 0;
 let loudAt = 0;
 let lagSeconds = 0;
 let lostSeconds = 0;
-/** @type {string | null} */
+/** @type {import("./dom.js").Notice | null} */
 let passing = null;
 
 /** @returns {"microphone" | "file"} */
@@ -153,7 +156,7 @@ function drawNotice(state) {
       actions: [{ label: "Try now", act: () => publication?.socket.retryNow() }],
     });
   } else {
-    show(notice, passing ? { kind: "warning", title: passing } : null);
+    show(notice, passing);
   }
 }
 
@@ -163,11 +166,17 @@ function showRefusal(state) {
   const actions = [];
   if (words.signIn) actions.push({ label: "Sign in", act: askToSignIn });
   if (words.again) actions.push({ label: "Go on air again", act: () => void goOnAir() });
-  show(notice, { kind: "refused", title: words.title, text: words.text, code: smallPrint(state), actions });
+  show(notice, { kind: "refused", title: words.title, text: words.text, code: smallPrint(state), actions, links: state.code === 4402 ? [USAGE] : [] });
 }
 
 /** @param {Message} message */
 function receive(message) {
+  left.take(message);
+  const about = warned.take(message);
+  if (about) {
+    passing = about;
+    drawNotice({ phase: "open" });
+  }
   switch (message.type) {
     case "subtitle":
       note.hidden = true;
@@ -179,7 +188,8 @@ function receive(message) {
       lagSeconds = message.received_seconds - message.processed_seconds;
       break;
     case "warning":
-      passing = warningWords(message);
+      if (about) break;
+      passing = { kind: "warning", title: warningWords(message) };
       drawNotice({ phase: "open" });
       break;
     case "gap":

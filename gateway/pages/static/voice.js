@@ -1,8 +1,9 @@
 /** The listen button of the viewer's page: a second socket that brings the dubbing of the same channel. */
 
-import { byId, languageName } from "./dom.js";
+import { byId, languageName, make } from "./dom.js";
 import { Dubbing, bestEncoding } from "./dubbing.js";
 import { LiveSocket } from "./live.js";
+import { Warned, voiceSpent } from "./minutes.js";
 import { remember, remembered } from "./look.js";
 import { refusal } from "./words.js";
 
@@ -24,6 +25,7 @@ export class Voice {
     this.button = byId("dub", HTMLButtonElement);
     this.note = byId("dub-note", HTMLElement);
     this.volume = byId("volume", HTMLInputElement);
+    this.warned = new Warned();
   }
 
   wire() {
@@ -59,7 +61,7 @@ export class Voice {
         `/ws/live/${encodeURIComponent(this.facts.channel)}/dubbing?` +
         new URLSearchParams({ target_lang: this.language(), dub_encoding: encoding }),
       token: this.token,
-      onMessage: () => {},
+      onMessage: (message) => this.#receive(message),
       onAudio: (header, audio) => this.dubbing?.take(header, audio),
       onState: (state) => this.#changed(state),
     });
@@ -87,12 +89,33 @@ export class Voice {
     byId("volume-box", HTMLElement).hidden = !on;
   }
 
+  /** @param {import("./messages.js").Message} message */
+  #receive(message) {
+    const about = this.warned.take(message);
+    // Without its voice this connection would bring captions, which are here already, and be counted twice.
+    if (about?.code === "dubbing_spent") this.#ended(`${about.title}. ${voiceSpent(this.warned.quota)}`);
+    else if (about) this.#say(about.title, true);
+  }
+
+  /** @param {string} why minutes that are spent */
+  #ended(why) {
+    this.stop();
+    this.#say(why, true);
+  }
+
+  /** @param {string} text @param {boolean} [minutes] whether the page of one's minutes says more */
+  #say(text, minutes = false) {
+    this.note.textContent = text;
+    if (minutes) this.note.append(" ", make("a", { href: "/usage", target: "_blank", rel: "noopener" }, "See your minutes"));
+  }
+
   /** @param {LiveState} state */
   #changed(state) {
     if (!this.socket) return;
     if (state.phase === "refused") {
       const words = refusal(state, "watch");
-      this.stop(`${words.title}. ${words.text}`);
+      if (state.code === 4402) this.#ended(`${words.title}. ${words.text}`);
+      else this.stop(`${words.title}. ${words.text}`);
     } else if (state.phase === "retrying") {
       this.note.textContent = "The voice was interrupted and comes back by itself.";
     } else if (state.phase === "open") {

@@ -3,6 +3,7 @@
 import { byId, facts, languageName, setState, show, spell, wireDialogs } from "./dom.js";
 import { askToSignIn, identity, wireIdentity } from "./identity.js";
 import { LiveSocket } from "./live.js";
+import { Left, USAGE, Warned } from "./minutes.js";
 import { apply, remember, remembered } from "./look.js";
 import { Screen } from "./screen.js";
 import { Transcript, download, earlier } from "./transcript.js";
@@ -18,6 +19,8 @@ const note = byId("stage-note", HTMLElement);
 const notice = byId("notice", HTMLElement);
 const language = byId("lang", HTMLSelectElement);
 const screen = new Screen(stage);
+const left = new Left();
+const warned = new Warned();
 const transcript = new Transcript(byId("transcript", HTMLElement), byId("follow", HTMLButtonElement));
 
 let channelState = "waiting";
@@ -37,6 +40,9 @@ const voice = new Voice(here, () => current, () => identity.token);
 
 /** @param {Message} message */
 function receive(message) {
+  left.take(message);
+  const about = warned.take(message);
+  if (about) show(notice, about);
   switch (message.type) {
     case "connected":
       learn(message.state, message.source_lang);
@@ -66,7 +72,7 @@ function receive(message) {
       audioClock = { received: message.received_seconds, at: performance.now(), behind: message.received_seconds - message.processed_seconds };
       break;
     case "warning":
-      show(notice, { kind: "warning", title: warningWords(message), code: message.code });
+      if (!about) show(notice, { kind: "warning", title: warningWords(message), code: message.code });
       break;
     case "error":
       if (message.recoverable && socket.state.phase === "open") notTaken(message);
@@ -179,7 +185,7 @@ function showRefusal(state) {
   const actions = [];
   if (words.signIn) actions.push({ label: "Sign in", act: askToSignIn });
   if (words.again) actions.push({ label: "Try again", act: () => socket.start() });
-  show(notice, { kind: first ? "info" : "refused", title: words.title, text: words.text, code: first ? "" : smallPrint(state), actions });
+  show(notice, { kind: first ? "info" : "refused", title: words.title, text: words.text, code: first ? "" : smallPrint(state), actions, links: state.code === 4402 ? [USAGE] : [] });
 }
 
 /** What was said before this page was here. */

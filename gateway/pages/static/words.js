@@ -1,8 +1,9 @@
 /** What refusals and warnings mean, in words: what happened, what it means, what to do next. */
 
 import { languageName } from "./dom.js";
+import { spentWords } from "./minutes.js";
 
-/** @import {Refusal, Warning} from "./messages.js" */
+/** @import {Warning} from "./messages.js" */
 /** @import {LiveState} from "./live.js" */
 
 /** @typedef {{title: string, text: string, signIn: boolean, again: boolean}} Words */
@@ -33,8 +34,11 @@ export function refusal(state, page) {
     const sense = page === "studio" ? "Sign in as a creator to publish" : "Sign in to watch";
     return { title: sense, text: "The captions come after the server knows who you are.", signIn: true, again: false };
   }
+  if (error?.code === "ENDED_BY_ADMIN") {
+    return { title: "An admin ended this session", text: "What was used until then is counted. Ask whoever runs this server why; you may start again.", signIn: false, again: true };
+  }
   if (error?.served?.length) return { title: "This language is not served here", text: served(error.served), signIn: false, again: true };
-  if (code === 4402) return { title, text: spent(error), signIn, again };
+  if (code === 4402) return { ...spentWords(error), signIn, again };
   if (code === 4003 && page === "studio") {
     return { title, text: `${said || "Publishing needs the role creator or admin."} Sign in as someone who may, or ask for the role.`, signIn, again };
   }
@@ -48,14 +52,6 @@ function served(pairs) {
     from === to ? languageName(from) : `${languageName(from)} to ${languageName(to)}`,
   );
   return `Served here: ${list.join(", ")}. Choose one of these.`;
-}
-
-/** @param {Refusal | null | undefined} error */
-function spent(error) {
-  const window = error?.window ? `for this ${error.window}` : "";
-  const at = error?.resets_at ? new Date(error.resets_at) : null;
-  const when = at && !Number.isNaN(at.getTime()) ? ` They come back at ${at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" })}.` : "";
-  return `What your plan holds ${window} is spent.${when} A larger plan holds more.`;
 }
 
 /** @param {LiveState} state @returns {string} the code in small print */
@@ -79,7 +75,6 @@ export function interruption(state) {
 const WARNINGS = {
   translation_failed: "A sentence could not be translated and is missing in this language.",
   voice_failed: "A sentence could not be spoken; its captions are there.",
-  quota_80: "Four fifths of your minutes are used.",
   session_ending: "This session is near its longest time.",
   audio_too_fast: "Sound arrives faster than it plays; the server slows it down.",
   audio_stalled: "No sound is arriving at the server.",

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.fanout.topic import Topic
 from gateway.wire.frames import text_frame
-from sessions.history import CannotResume, HistoryLimits
+from sessions.history import CannotResume, History, HistoryLimits
 from tests.gateway.rehearsal import Clockwork, PaperWire, read
 
 
@@ -17,7 +17,7 @@ class Stand:
 
     def __init__(self, limits: HistoryLimits | None = None) -> None:
         self.clock = Clockwork()
-        self.topic = Topic("epoch", limits or HistoryLimits(), self.clock.loop)
+        self.topic = Topic(History("epoch", limits or HistoryLimits()), self.clock.loop)
 
     def follower(self, *, interim: bool = True) -> PaperWire:
         wire = PaperWire()

@@ -25,11 +25,17 @@ class Desk:
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Desk"]:
         self.gateway = Gateway(self._settings, KEYS)
+        await self.gateway.backing.start()
         transport = httpx.ASGITransport(
             self.gateway.app, raise_app_exceptions=False, client=(self._client_host, 50_000)
         )
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as self.client:
-            yield self
+        try:
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://localhost:8000"
+            ) as self.client:
+                yield self
+        finally:
+            await self.gateway.backing.aclose(deadline_seconds=1.0)
 
     async def get(self, path: str, user: str | None = "dana", **options: Any) -> httpx.Response:
         headers = dict(options.pop("headers", {}))

@@ -102,6 +102,7 @@ async def test_a_form_of_another_page_cannot_ask(desk: Desk, content_type: str) 
         ({}, "user"),
         ({"user": ""}, "user"),
         ({"user": "x" * 129}, "user"),
+        ({"user": "dana\x00"}, "user"),
         ({"user": 7}, "user"),
         ({"user": "dana", "role": "king"}, "role"),
         ({"user": "dana", "plan": "gold"}, "plan"),
@@ -115,6 +116,13 @@ async def test_what_is_wrong_is_named(desk: Desk, body: Any, param: str) -> None
     response = await signs_in(desk, body)
     assert response.status_code == 422
     assert error_of(response)["param"] == param
+
+
+async def test_half_of_a_surrogate_pair_names_nobody(desk: Desk) -> None:
+    headers = {"Host": "localhost:8000", "Content-Type": "application/json"}
+    response = await desk.client.post(PATH, content=b'{"user":"dana\\ud800"}', headers=headers)
+    assert response.status_code == 422
+    error_of(response)
 
 
 async def test_a_body_without_end_is_cut_off(desk: Desk) -> None:

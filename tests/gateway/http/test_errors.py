@@ -159,7 +159,7 @@ class Counter:
     def __init__(self, data_dir: Path) -> None:
         self.runner = asyncio.Runner()
         self._stack = AsyncExitStack()
-        desk = Desk(data_dir, live_quota_api_rate_limit=0)
+        desk = Desk(data_dir, live_quota_api_rate_limit=0, user_rate_limit=0, address_rate_limit=0)
         self.desk = self.runner.run(self._stack.enter_async_context(desk.open()))
         self.desk.gateway.pool = cast("WorkerPool", PaperPool())
 

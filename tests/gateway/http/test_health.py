@@ -26,7 +26,7 @@ async def test_draining_is_not_ready(desk: Desk) -> None:
         ready = True
 
     desk.gateway.pool = Ready()  # type: ignore[assignment]
-    assert (await desk.get("/readyz", None)).json() == {"status": "ready"}
+    assert (await desk.get("/readyz", None)).json() == {"status": "ready", "degraded": {}}
     await desk.gateway.drain()
     assert (await desk.get("/readyz", None)).status_code == 503
 

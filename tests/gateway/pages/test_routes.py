@@ -12,7 +12,7 @@ from gateway.pages.files import FOLDER, StaticFiles
 from gateway.pages.languages import direction, language_name
 from gateway.pages.views import duration
 
-PAGES = ["/", "/studio/hall", "/watch/hall", "/overlay/hall"]
+PAGES = ["/", "/usage", "/admin", "/studio/hall", "/watch/hall", "/overlay/hall"]
 
 
 def context(*, development: bool = True, pairs: list[tuple[str, str]] | None = None) -> PageContext:

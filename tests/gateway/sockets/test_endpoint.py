@@ -101,6 +101,7 @@ class Knock:
             extensions["websocket.http.response"] = {}
         self.scope = {
             "type": "websocket",
+            "path": f"/ws/live/{path_channel}/subtitles",
             "client": (address, 50_000),
             "path_params": {"channel_id": path_channel},
             "query_string": query.encode("latin-1"),

@@ -129,8 +129,11 @@ class TestAdmission:
         assert connected == {
             "type": "connected", "session_id": connected["session_id"], "channel_id": "main",
             "source_lang": "en", "target_lang": "en", "expires_at": connected["expires_at"],
-            "quota": {"plan": "pro", "used_seconds": 0.0, "limit_seconds": -1.0}, "epoch": topic.epoch,
-            "offset": 1, "state": "live", "resumed": False,
+            "quota": {
+                "plan": "pro", "kind": "subtitles", "used_seconds": 0.0, "limit_seconds": 36_000.0,
+                "remaining_seconds": 36_000.0, "window": "hour", "resets_at": "2026-11-21T13:00:00Z",
+            },
+            "epoch": topic.epoch, "offset": 1, "state": "live", "resumed": False,
         }  # fmt: skip
 
 
@@ -144,7 +147,7 @@ class TestTime:
         assert ([m["code"] for m in guest.hears()], guest.wire.close_code) == (["AUTHENTICATE_TIMEOUT"], 4001)
 
     def test_a_session_has_a_longest_length_and_says_so_before(self) -> None:
-        rehearsal = Rehearsal(session_minutes_max=120)
+        rehearsal = Rehearsal(session_minutes_max=120, session_idle_minutes=0)
         viewer = rehearsal.joins()
         rehearsal.passes(115 * 60 - 1)
         assert viewer.hears() == []
@@ -153,8 +156,21 @@ class TestTime:
         rehearsal.passes(5 * 60)
         assert ([m["code"] for m in viewer.hears()], viewer.wire.close_code) == (["SESSION_TOO_LONG"], 4408)
 
+    def test_a_session_without_activity_is_ended_and_media_or_a_word_is_activity(self) -> None:
+        rehearsal = Rehearsal(session_idle_minutes=30, session_minutes_max=0)
+        quiet, talking = rehearsal.joins(), rehearsal.joins()
+        rehearsal.passes(29 * 60)
+        talking.says(type="ping")
+        rehearsal.passes(2 * 60)
+        assert ([m["code"] for m in quiet.hears("error")], quiet.wire.close_code) == (["SESSION_IDLE"], 1013)
+        says(rehearsal.joins("publish"), "still on")
+        rehearsal.passes(29 * 60)
+        assert talking.wire.close_code == 0
+        rehearsal.passes(2 * 60)
+        assert talking.wire.close_code == 1013
+
     def test_a_reconnect_does_not_start_the_count_anew(self) -> None:
-        rehearsal = Rehearsal(session_minutes_max=120)
+        rehearsal = Rehearsal(session_minutes_max=120, session_idle_minutes=0)
         viewer = rehearsal.joins()
         rehearsal.passes(100 * 60)
         back = rehearsal.joins(resume=viewer.position)

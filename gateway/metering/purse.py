@@ -1,0 +1,119 @@
+"""The minutes of one live session over all its life: reconnects, and the turn from dubbing to subtitles.
+
+Invariant: the session is charged once for each millisecond, whichever connection it had and of whichever
+kind the minutes were.
+"""
+
+from dataclasses import dataclass, replace
+
+from gateway.metering.clock import MediaClock
+from gateway.metering.consumption import Consumption, Facts, Spender
+from gateway.metering.till import Till
+from sessions.plans import PlanFacts
+from sessions.slices import MediaKind
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a session has used in all, in milliseconds: media it was sent or brought, and what was charged."""
+
+    media_ms: int
+    billed_ms: int
+
+
+class Purse:
+    """What a session pays with."""
+
+    __slots__ = ("_before", "_clock", "_consumption", "_left", "_plan", "_spender", "_till")
+
+    def __init__(self, facts: Facts, till: Till) -> None:
+        self._till = till
+        self._plan: PlanFacts = till.plans.facts[facts.plan]
+        self._consumption = Consumption(facts, till)
+        self._before = Spent(0, 0)
+        self._spender: Spender | None = None
+        self._clock: MediaClock | None = None
+        self._left: tuple[MediaClock, int] | None = None
+
+    @property
+    def kind(self) -> MediaKind:
+        """What its minutes are of now."""
+        return self._consumption.facts.kind
+
+    @property
+    def plan(self) -> str:
+        """The plan its minutes are by."""
+        return self._consumption.facts.plan
+
+    @property
+    def spent(self) -> Spent:
+        """What was used and charged so far."""
+        now, before = self._consumption, self._before
+        return Spent(before.media_ms + now.total_ms, before.billed_ms + now.billed_ms)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing passes any more."""
+        return self._consumption.stopped
+
+    def hold(self, spender: Spender | None) -> None:
+        """Tell this socket from now on; None: the connection is lost."""
+        self._spender = self._consumption.spender = spender
+
+    def attach(self, clock: MediaClock) -> None:
+        """Use minutes as this stream's media moves."""
+        if clock is not self._clock:
+            self._clock = clock
+            self._consumption.attach(clock)
+
+    @property
+    def allowance_bytes(self) -> int:
+        """How much canonical PCM may pass now."""
+        return self._consumption.allowance_bytes
+
+    def need(self) -> None:
+        """Audio waits: see that there are minutes for it."""
+        self._consumption.need()
+
+    def settle(self) -> None:
+        """Charge everything that has passed."""
+        self._consumption.catch_up()
+
+    def leave_off(self) -> int:
+        """Count no further; return how many milliseconds wait for a slice to be charged to."""
+        self._clock = None
+        self._consumption.detach()
+        return self._consumption.owed_ms
+
+    def pause(self) -> None:
+        """The connection is lost: give back what is held."""
+        self.hold(None)
+        self._left = (self._clock, self._clock.ms) if self._clock is not None else None
+        self._clock = None
+        self._consumption.pause()
+
+    def go_on(self, clock: MediaClock, *, replayed: bool) -> None:
+        """The connection is back, and follows this stream. If what it missed of the same stream was sent
+        again, that is paid for, as it would have been without the loss."""
+        left, self._left = self._left, None
+        missed_ms = clock.ms - left[1] if replayed and left is not None and left[0] is clock else 0
+        self._clock = clock
+        self._consumption.attach(clock, missed_ms)
+
+    def turn_to_subtitles(self) -> bool:
+        """Go on with minutes of subtitles, if those of dubbing are spent and the plan says so."""
+        facts = self._consumption.facts
+        if facts.kind is not MediaKind.DUBBING or self._plan.when_dubbing_is_spent != "subtitles":
+            return False
+        self._before = self.spent
+        self._consumption.close()
+        self._consumption = Consumption(replace(facts, kind=MediaKind.SUBTITLES), self._till)
+        self._consumption.spender = self._spender
+        if self._clock is not None:
+            self._consumption.attach(self._clock)
+        return True
+
+    def close(self) -> None:
+        """The session is over: settle."""
+        self._consumption.close()
+        self._clock = None

@@ -1,0 +1,157 @@
+"""The till: slices for every session of this process, asked for and settled through the group-commit writer.
+
+Invariant: a slice that was granted is settled once, whoever has gone meanwhile; what is settled is written
+even if the store is down for now.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from gateway.alarms import Alarms
+from gateway.metering.consumption import Consumption
+from gateway.stores.interface import StoreDown, Writer
+from gateway.stores.minutes import (
+    Acquire,
+    Acquisitions,
+    Checkpoint,
+    Checkpoints,
+    Settle,
+    Settlements,
+    Spent,
+)
+from sessions.plans import Plans
+from sessions.slices import Grant
+
+ACQUIRE_SECONDS_MAX = 2.0
+"""A session waits this long for a slice while the store is down; then it is refused, or used to its end."""
+CHECKPOINT_SECONDS = 1.0
+MARKS_MAX = 250
+"""Of one operation, so that neither the loop nor the database is held for long."""
+
+
+class Clocks(Protocol):
+    """The wall clock in milliseconds, and the event loop's clock that alarms go by."""
+
+    def now_ms(self) -> int:
+        """Return milliseconds since the epoch."""
+
+    def steady(self) -> float:
+        """Return seconds of the event loop's clock."""
+
+
+class Till:
+    """Holds and settles minutes for the consumptions of one process."""
+
+    def __init__(
+        self, writer: Writer, plans: Plans, boot_id: str, alarms: Alarms, clocks: Clocks,
+        new_id: Callable[[str], str],
+    ) -> None:  # fmt: skip
+        self.plans = plans
+        self.boot_id = boot_id
+        self._writer = writer
+        self._alarms = alarms
+        self._clocks = clocks
+        self._new_id = new_id
+        self._acquisitions = Acquisitions(plans)
+        self._settlements = Settlements(plans)
+        self._checkpoints = Checkpoints()
+        self._open: dict[Consumption, Deadline] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def down(self) -> bool:
+        """Whether nothing can be held or settled just now."""
+        return self._writer.down
+
+    def now_ms(self) -> int:
+        """Return the time of the wall clock."""
+        return self._clocks.now_ms()
+
+    def acquire(self, consumption: Consumption, owed_ms: int) -> None:
+        """Ask for a slice, and tell the consumption."""
+        facts = consumption.facts
+        slice_id = self._new_id("slice")
+        operation = Acquire(
+            slice_id, facts.tenant_id, facts.subject, facts.kind, facts.session_id, facts.channel_id,
+            self.boot_id, facts.plan, owed_ms, self.now_ms(),
+        )  # fmt: skip
+        self._open.setdefault(consumption, Deadline(consumption))
+        answer = self._writer.submit(self._acquisitions, operation, patience_seconds=ACQUIRE_SECONDS_MAX)
+        answer.add_done_callback(lambda done: self._answered(consumption, slice_id, done))
+
+    def settle(self, slice_id: str, used_ms: int) -> None:
+        """Close a slice."""
+        operation = Settle(slice_id, used_ms, "owner", self.now_ms())
+        settled = self._writer.submit(self._settlements, operation, patience_seconds=math.inf)
+        settled.add_done_callback(_retrieved)
+
+    def expect(self, consumption: Consumption, deadline_ms: float) -> None:
+        """Have the consumption look at the clock then."""
+        deadline = self._open.get(consumption)
+        if deadline is None:
+            return
+        if deadline_ms == math.inf:
+            self._alarms.clear(deadline)
+        else:
+            ahead_seconds = max(0.0, (deadline_ms - self.now_ms()) / 1000)
+            self._alarms.set(deadline, self._clocks.steady() + ahead_seconds)
+
+    def closed(self, consumption: Consumption) -> None:
+        """Forget a consumption."""
+        deadline = self._open.pop(consumption, None)
+        if deadline is not None:
+            self._alarms.clear(deadline)
+
+    def checkpoint(self) -> None:
+        """Write how much of each slice was used."""
+        marks = [mark for consumption in list(self._open) for mark in consumption.checkpoints()]
+        for first in range(0, len(marks), MARKS_MAX):
+            operation = Checkpoint(tuple(marks[first : first + MARKS_MAX]))
+            noted = self._writer.submit(self._checkpoints, operation, patience_seconds=CHECKPOINT_SECONDS)
+            noted.add_done_callback(_retrieved)
+
+    def close(self) -> None:
+        """Settle everything that is open."""
+        for consumption in list(self._open):
+            consumption.close()
+
+    def _answered(self, consumption: Consumption, slice_id: str, done: "asyncio.Future[Grant]") -> None:
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is None:
+            consumption.granted(slice_id, done.result())
+        elif isinstance(error, Spent):
+            consumption.refused(error.spent)
+        elif isinstance(error, StoreDown):
+            # It may have been written all the same, after a connection was lost in its commit.
+            self.settle(slice_id, 0)
+            consumption.unavailable(error)
+        else:
+            self.settle(slice_id, 0)
+            consumption.unavailable(StoreDown(str(error)))
+            raise error
+
+
+class Deadline:
+    """The alarm of one consumption."""
+
+    __slots__ = ("__weakref__", "_consumption")
+
+    def __init__(self, consumption: Consumption) -> None:
+        self._consumption = consumption
+
+    def alarm(self, _now: float) -> None:
+        """Look at the clock."""
+        self._consumption.handle_deadline()
+
+
+def _retrieved(done: "asyncio.Future[Any]") -> None:
+    """Mark an outcome as seen: a checkpoint that was not written is followed by the next, a settlement of a
+    slice that never was has nothing to do."""
+    if not done.cancelled():
+        done.exception()

@@ -1,0 +1,111 @@
+"""Statements written once for each database, for what is done at every slice of every session.
+
+Invariant: a prepared statement does what SQLAlchemy would have done with it; only the writing is not done anew
+at each execution, which cost several times what SQLite then did. What is asked rarely has no need of it.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, Dialect, Insert, Select, Update, bindparam
+from sqlalchemy.sql import CompoundSelect
+from sqlalchemy.types import TypeEngine
+
+Places = list[BindParameter[Any]]
+"""What stands in a statement for the values of one list: `column.in_(places)`."""
+Query = Select[Any] | CompoundSelect[Any]
+Convert = Callable[[Any], Any]
+
+
+class _Written:
+    """The text of a statement for one database, and how its values go there and come back."""
+
+    def __init__(self, statement: Query | Insert | Update, dialect: Dialect, keys: list[str] | None) -> None:
+        compiled = statement.compile(dialect=dialect, column_keys=keys)
+        self.text = str(compiled)
+        names = compiled.positiontup
+        assert names is not None, f"{dialect.name} takes parameters by their place"
+        own = {name: convert_to(compiled.binds[name].type, dialect) for name in names}
+        self.constants = {name: value for name, value in compiled.params.items() if value is not None}
+        self._places = [(name, own[name]) for name in names]
+        self._answers: list[tuple[int, Convert]] = []
+        if not isinstance(statement, Insert | Update):
+            converts = (convert_from(column.type, dialect) for column in statement.selected_columns)
+            self._answers = [(n, convert) for n, convert in enumerate(converts) if convert is not None]
+
+    def parameters(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(
+            [values[name] if convert is None else convert(values[name]) for name, convert in self._places]
+        )
+
+    def answer(self, row: Sequence[Any]) -> tuple[Any, ...]:
+        values = list(row)
+        for place, convert in self._answers:
+            values[place] = convert(values[place])
+        return tuple(values)
+
+
+class Listed:
+    """A query with lists in its conditions. `build` gets `Places` for each list, by the names in `types`."""
+
+    def __init__(self, build: Callable[..., Query], **types: TypeEngine[Any]) -> None:
+        self._build = build
+        self._types = types
+        self._written: dict[tuple[str, ...], tuple[_Written, list[tuple[str, list[str]]]]] = {}
+
+    def rows(self, connection: Connection, **lists: Collection[Any]) -> list[tuple[Any, ...]]:
+        """Return what it finds with these lists, none of them empty.
+
+        A list has sizes that are powers of two, so that there are few texts of it, and is filled up with a
+        value that is among the others already.
+        """
+        widths = [1 << (len(lists[name]) - 1).bit_length() for name in self._types]
+        key = (connection.dialect.name, *map(str, widths))
+        written, names = self._written.get(key) or self._write(key, connection.dialect, widths)
+        values = dict(written.constants)
+        for name, places in names:
+            own = list(lists[name])
+            own += own[:1] * (len(places) - len(own))
+            values.update(zip(places, own, strict=True))
+        found = connection.exec_driver_sql(written.text, written.parameters(values))
+        return [written.answer(row) for row in found]
+
+    def _write(
+        self, key: tuple[str, ...], dialect: Dialect, widths: list[int]
+    ) -> tuple[_Written, list[tuple[str, list[str]]]]:
+        names = [
+            (name, [f"{name}_{number}" for number in range(width)])
+            for name, width in zip(self._types, widths, strict=True)
+        ]
+        places = {name: [bindparam(place, type_=self._types[name]) for place in own] for name, own in names}
+        made = self._written[key] = _Written(self._build(**places), dialect, None), names
+        return made
+
+
+class ForEach:
+    """An insert or an update for each of many rows; `names` are its parameters or, of an insert, columns."""
+
+    def __init__(self, statement: Insert | Update, *names: str) -> None:
+        self._statement = statement
+        self._keys = list(names) if isinstance(statement, Insert) else None
+        self._written: dict[str, _Written] = {}
+
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write the rows; there must be one."""
+        dialect = connection.dialect
+        written = self._written.get(dialect.name)
+        if written is None:
+            written = self._written[dialect.name] = _Written(self._statement, dialect, self._keys)
+        connection.exec_driver_sql(written.text, [written.parameters(row) for row in rows])
+
+
+def convert_to(of: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    """Return what turns a value of ours into what the database's driver takes; None: it is that already."""
+    convert: Convert | None = of.dialect_impl(dialect).bind_processor(dialect)
+    return convert
+
+
+def convert_from(of: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    """Return what turns a value of the database's driver into ours; None: it is that already."""
+    convert: Convert | None = of.dialect_impl(dialect).result_processor(dialect, None)
+    return convert

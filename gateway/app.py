@@ -77,6 +77,7 @@ class Gateway:
         self._losses_counted = 0
         self._tasks = Tasks()
         self._started = False
+        self._stopping: asyncio.Task[None] | None = None
         self.catalogue = Catalogue.load(engine_settings(settings))
         self.plans = load_plans(settings)
         self.backing = Backing(settings, self.plans, self._serves, self._ended_elsewhere, self._fenced)
@@ -188,10 +189,15 @@ class Gateway:
         self.draining = True
 
     async def stop(self) -> None:
-        """End the workers and whatever runs in the background; what was used is settled and written. Broken
-        off, it may be called again, and goes on."""
+        """End the workers and whatever runs in the background; what was used is settled and written. Whoever
+        calls it waits for the one end; a caller that is cancelled stops only waiting."""
         if not self._started:
             return
+        if self._stopping is None:
+            self._stopping = asyncio.get_running_loop().create_task(self._stop(), name="stop")
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
         await self._tasks.aclose()
         for session in list(self.hub.sessions.values()):
             self.hub.end(session, State.INTERRUPTED, "restart")

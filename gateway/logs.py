@@ -1,6 +1,7 @@
 """Log lines: JSON for machines, text for people; never a token."""
 
 import asyncio
+import contextlib
 import json as standard_json
 import logging
 import logging.config
@@ -92,13 +93,15 @@ class Gathered(logging.StreamHandler[TextIO]):
         return True
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what waits. Lines that cannot be written are lost, as when the log's disk is full: they must
+        not stop the work."""
         self.acquire()
         try:
             records, self._records = self._records, []
-            if records:
-                self.stream.write("".join(map(self._line, records)))
-            super().flush()
+            with contextlib.suppress(OSError):
+                if records:
+                    self.stream.write("".join(map(self._line, records)))
+                super().flush()
         finally:
             self.release()
 

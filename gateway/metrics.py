@@ -61,6 +61,13 @@ DEGRADED = Gauge(
     ["part"],
     registry=REGISTRY,
 )
+SLICES = Counter(
+    "stagedoor_slices_total", "Slices of minutes asked for, by outcome", ["outcome"], registry=REGISTRY
+)
+BILLED_SECONDS = Counter(
+    "stagedoor_billed_seconds_total", "Seconds of media charged to users, by kind", ["kind"],
+    registry=REGISTRY,
+)  # fmt: skip
 STORE_GROUP_SECONDS = Histogram(
     "stagedoor_store_group_seconds", "Transactions of the group-commit writer, by what they wrote",
     ["journal"], registry=REGISTRY, buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2, 10),

@@ -4,6 +4,7 @@ import tomllib
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -29,15 +30,21 @@ def load_plans(settings: Settings) -> Plans:
 
 def read_plans(path: Path | None) -> dict[str, PlanFacts]:
     """Return the plans of a file; None: of the one that comes with the server. Raises ValueError, OSError."""
-    text = path.read_text("utf-8") if path else files("gateway").joinpath("plans.toml").read_text("utf-8")
+    file = path or files("gateway").joinpath("plans.toml")
     try:
-        return {name: PlanFacts.model_validate(table) for name, table in tomllib.loads(text).items()}
-    except tomllib.TOMLDecodeError as error:
+        tables = tomllib.loads(file.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{_named(path)} is no TOML: {error}") from error
+    return {name: _facts(table, f"{_named(path)}: {name}") for name, table in tables.items()}
+
+
+def _facts(table: Any, named: str) -> PlanFacts:
+    try:
+        return PlanFacts.model_validate(table)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{_named(path)}: {where}: {first['msg']}") from error
+        where = ".".join([named, *map(str, first["loc"])])
+        raise ValueError(f"{where}: {first['msg']}") from error
 
 
 def tariff(settings: Settings) -> Tariff:

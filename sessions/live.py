@@ -125,6 +125,11 @@ class LiveSession:
         self._early: list[str | Payloads] = []
         self._early_bytes = 0
 
+    @property
+    def ending(self) -> Ending | None:
+        """How it will close once everything of its stream is out; None while it goes on."""
+        return self._ending if self.state is State.ENDING else None
+
     def effects(self) -> list[Effect]:
         """Drain what is to be done, in order."""
         effects, self._effects = self._effects, []
@@ -285,6 +290,10 @@ class LiveSession:
             self._close(self._ending)
         elif self.state is State.ENDING:
             self.refuse("FINISH_TIMEOUT", "The last captions did not come in time", endings.OUR_FAULT)
+        elif self.state is State.CHECKING:
+            # It did its part: what it waits for is a store that hangs.
+            self.refuse("STORE_UNAVAILABLE", "Your token could not be checked in time; try again shortly",
+                        endings.TRY_LATER, status=503, retry_after_seconds=5)  # fmt: skip
         else:
             self.refuse("AUTHENTICATE_TIMEOUT", "No token came in time; the first message must be "
                         '{"type":"authenticate","token":"..."}', endings.NOT_AUTHENTICATED)  # fmt: skip

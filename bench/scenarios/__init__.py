@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from bench.backends import Backends
 from bench.figures import Figure
 from bench.scenarios.audio import Audio
 from bench.scenarios.connect import Connect
 from bench.scenarios.fanout import Fanout
 from bench.scenarios.idle import Idle
 from bench.scenarios.latency import Latency
+from bench.scenarios.limiter import Limiter
+from bench.scenarios.minutes import Minutes
+from bench.scenarios.reaper import Reap
 
 
 class Scenario(Protocol):
@@ -22,10 +26,13 @@ class Scenario(Protocol):
         """Measure; `tick` is told what is done next. Raises LoadFailed when something was not right."""
 
 
-SCENARIOS: dict[str, Callable[[], Scenario]] = {
-    "fanout": Fanout,
-    "audio": Audio,
-    "connect": Connect,
-    "idle": Idle,
-    "latency": Latency,
+SCENARIOS: dict[str, Callable[[Backends], Scenario]] = {
+    "fanout": lambda _backends: Fanout(),
+    "audio": lambda _backends: Audio(),
+    "connect": lambda _backends: Connect(),
+    "idle": lambda _backends: Idle(),
+    "latency": lambda _backends: Latency(),
+    "minutes": lambda backends: Minutes(backends=backends),
+    "limiter": lambda backends: Limiter(backends=backends),
+    "reaper": lambda backends: Reap(backends=backends),
 }

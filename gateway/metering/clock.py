@@ -1,7 +1,8 @@
 """The clock of one stream's media: how much of it was taken, and who waits for it to get somewhere.
 
 Invariant: it moves only by media that was accepted, never by a client's word; each watcher is called once, at
-the first move that reaches its mark. A thousand viewers cost nothing while none of their marks is reached.
+the first move that reaches its mark or, in a crowd, at one of the next. A thousand viewers cost nothing while
+none of their marks is reached.
 """
 
 import heapq
@@ -12,6 +13,9 @@ from media.link import BYTES_PER_SECOND
 
 CAPTION_SILENCE_MS_MAX = 10_000
 """Between two captions that came as text: what is longer was a pause of the writer, and no media."""
+REACHED_MAX = 64
+"""Watchers called in one move: what a crowd that came together has to do is spread over several frames, so
+that it does not hold up the event loop. Minutes are asked for long before they are needed."""
 BYTES_PER_MS = BYTES_PER_SECOND // 1000
 
 
@@ -55,8 +59,10 @@ class MediaClock:
 
     def _move(self) -> None:
         self.ms = self._audio_bytes // BYTES_PER_MS + self._text_ms
+        if not self._marks or self._marks[0][0] > self.ms:
+            return
         reached = []
-        while self._marks and self._marks[0][0] <= self.ms:
+        while self._marks and self._marks[0][0] <= self.ms and len(reached) < REACHED_MAX:
             reached.append(heapq.heappop(self._marks)[2])
         for watcher in reached:
             watcher.media_reached(self)

@@ -37,7 +37,7 @@ class Counter(Protocol):
     def acquire(self, consumption: "Consumption", owed_ms: int) -> None:
         """Ask for a slice; answered by `granted`, `refused` or `unavailable` of the consumption."""
 
-    def settle(self, slice_id: str, used_ms: int) -> None:
+    def settle(self, slice_id: str, used_ms: int, kind: MediaKind) -> None:
         """Close a slice."""
 
     def expect(self, consumption: "Consumption", deadline_ms: float) -> None:
@@ -154,16 +154,19 @@ class Consumption:
 
     def granted(self, slice_id: str, grant: Grant) -> None:
         """A slice is held."""
+        self.catch_up()
         self._meter.granted(slice_id, grant, self._counter.now_ms())
         self._perform()
 
     def refused(self, spent: QuotaSpent) -> None:
         """A window is spent."""
+        self.catch_up()
         self._meter.refused(spent, self._counter.now_ms())
         self._perform()
 
     def unavailable(self, _down: StoreDown) -> None:
         """The store cannot answer."""
+        self.catch_up()
         self._meter.unavailable(self._counter.now_ms())
         self._perform()
 
@@ -177,7 +180,12 @@ class Consumption:
 
     def checkpoints(self) -> list[tuple[str, int]]:
         """Return the slices whose use has grown since the last call."""
-        self.catch_up()
+        if self._clock is not None:
+            self._meter.advance(self._clock.ms - self._joined_ms, self._counter.now_ms())
+            # Of each session each second: where nothing is to be done, mark and deadline are as they were.
+            if effects := self._meter.effects():
+                self._carry_out(effects)
+                self._perform()
         return self._meter.checkpoints()
 
     def pause(self) -> None:
@@ -198,17 +206,20 @@ class Consumption:
 
     def _perform(self) -> None:
         while effects := self._meter.effects():
-            for effect in effects:
-                self._perform_one(effect)
+            self._carry_out(effects)
         self._watch()
         self._counter.expect(self, self._meter.deadline_ms())
+
+    def _carry_out(self, effects: list[meter.Effect]) -> None:
+        for effect in effects:
+            self._perform_one(effect)
 
     def _perform_one(self, effect: meter.Effect) -> None:
         match effect:
             case meter.Acquire():
                 self._counter.acquire(self, effect.owed_ms)
             case meter.Settle():
-                self._counter.settle(effect.slice_id, effect.used_ms)
+                self._counter.settle(effect.slice_id, effect.used_ms, self.facts.kind)
             case meter.Warn():
                 if self.spender is not None:
                     self.spender.minutes_warned(effect.period)

@@ -24,7 +24,7 @@ class Spent:
 class Purse:
     """What a session pays with."""
 
-    __slots__ = ("_before", "_clock", "_consumption", "_left", "_plan", "_spender", "_till")
+    __slots__ = ("_before", "_clock", "_consumption", "_left", "_owed_ms", "_plan", "_spender", "_till")
 
     def __init__(self, facts: Facts, till: Till) -> None:
         self._till = till
@@ -34,6 +34,7 @@ class Purse:
         self._spender: Spender | None = None
         self._clock: MediaClock | None = None
         self._left: tuple[MediaClock, int] | None = None
+        self._owed_ms = 0
 
     @property
     def kind(self) -> MediaKind:
@@ -57,14 +58,16 @@ class Purse:
         return self._consumption.stopped
 
     def hold(self, spender: Spender | None) -> None:
-        """Tell this socket from now on; None: the connection is lost."""
+        """Tell this socket from now on; None: the connection is lost. Whoever was stopped and may come back,
+        because the store was down, begins anew."""
+        if spender is not None and self._consumption.stopped:
+            self._replace(self._consumption.facts)
         self._spender = self._consumption.spender = spender
 
     def attach(self, clock: MediaClock) -> None:
         """Use minutes as this stream's media moves."""
         if clock is not self._clock:
-            self._clock = clock
-            self._consumption.attach(clock)
+            self._attach(clock)
 
     @property
     def allowance_bytes(self) -> int:
@@ -85,6 +88,10 @@ class Purse:
         self._consumption.detach()
         return self._consumption.owed_ms
 
+    async def noted(self) -> None:
+        """Have what was used written, so that what is read next knows it. Raises StoreDown."""
+        await self._till.noted(self._consumption)
+
     def pause(self) -> None:
         """The connection is lost: give back what is held."""
         self.hold(None)
@@ -97,23 +104,34 @@ class Purse:
         again, that is paid for, as it would have been without the loss."""
         left, self._left = self._left, None
         missed_ms = clock.ms - left[1] if replayed and left is not None and left[0] is clock else 0
-        self._clock = clock
-        self._consumption.attach(clock, missed_ms)
+        self._attach(clock, missed_ms)
 
     def turn_to_subtitles(self) -> bool:
         """Go on with minutes of subtitles, if those of dubbing are spent and the plan says so."""
         facts = self._consumption.facts
         if facts.kind is not MediaKind.DUBBING or self._plan.when_dubbing_is_spent != "subtitles":
             return False
-        self._before = self.spent
-        self._consumption.close()
-        self._consumption = Consumption(replace(facts, kind=MediaKind.SUBTITLES), self._till)
+        self._replace(replace(facts, kind=MediaKind.SUBTITLES))
         self._consumption.spender = self._spender
         if self._clock is not None:
-            self._consumption.attach(self._clock)
+            self._attach(self._clock)
         return True
 
     def close(self) -> None:
         """The session is over: settle."""
         self._consumption.close()
         self._clock = None
+
+    def _attach(self, clock: MediaClock, missed_ms: int = 0) -> None:
+        self._clock = clock
+        owed_ms, self._owed_ms = self._owed_ms, 0
+        self._consumption.attach(clock, missed_ms + owed_ms)
+
+    def _replace(self, facts: Facts) -> None:
+        """Begin a consumption in the place of one that was stopped, which the next pays for what passed while
+        it waited in vain."""
+        spent, owed_ms = self.spent, self._consumption.owed_ms
+        self._before = Spent(spent.media_ms - owed_ms, spent.billed_ms)
+        self._owed_ms += owed_ms
+        self._consumption.close()
+        self._consumption = Consumption(facts, self._till)

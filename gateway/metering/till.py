@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from gateway.alarms import Alarms
 from gateway.metering.consumption import Consumption
+from gateway.metrics import BILLED_SECONDS, SLICES
 from gateway.stores.interface import StoreDown, Writer
 from gateway.stores.minutes import (
     Acquire,
@@ -22,13 +23,16 @@ from gateway.stores.minutes import (
     Spent,
 )
 from sessions.plans import Plans
-from sessions.slices import Grant
+from sessions.slices import Grant, MediaKind
 
 ACQUIRE_SECONDS_MAX = 2.0
 """A session waits this long for a slice while the store is down; then it is refused, or used to its end."""
 CHECKPOINT_SECONDS = 1.0
 MARKS_MAX = 250
 """Of one operation, so that neither the loop nor the database is held for long."""
+
+
+_GRANTED, _SPENT, _UNAVAILABLE = map(SLICES.labels, ("granted", "spent", "unavailable"))
 
 
 class Clocks(Protocol):
@@ -58,6 +62,7 @@ class Till:
         self._settlements = Settlements(plans)
         self._checkpoints = Checkpoints()
         self._open: dict[Consumption, Deadline] = {}
+        self._noting: list[asyncio.Future[None]] = []
 
     def __len__(self) -> int:
         return len(self._open)
@@ -83,8 +88,10 @@ class Till:
         answer = self._writer.submit(self._acquisitions, operation, patience_seconds=ACQUIRE_SECONDS_MAX)
         answer.add_done_callback(lambda done: self._answered(consumption, slice_id, done))
 
-    def settle(self, slice_id: str, used_ms: int) -> None:
+    def settle(self, slice_id: str, used_ms: int, kind: MediaKind) -> None:
         """Close a slice."""
+        if used_ms:
+            BILLED_SECONDS.labels(kind.value).inc(used_ms / 1000)
         operation = Settle(slice_id, used_ms, "owner", self.now_ms())
         settled = self._writer.submit(self._settlements, operation, patience_seconds=math.inf)
         settled.add_done_callback(_retrieved)
@@ -107,12 +114,25 @@ class Till:
             self._alarms.clear(deadline)
 
     def checkpoint(self) -> None:
-        """Write how much of each slice was used."""
+        """Write how much of each slice was used, unless the last time is not written yet."""
+        self._noting = [note for note in self._noting if not note.done()]
+        if self._noting:
+            return
         marks = [mark for consumption in list(self._open) for mark in consumption.checkpoints()]
         for first in range(0, len(marks), MARKS_MAX):
-            operation = Checkpoint(tuple(marks[first : first + MARKS_MAX]))
-            noted = self._writer.submit(self._checkpoints, operation, patience_seconds=CHECKPOINT_SECONDS)
-            noted.add_done_callback(_retrieved)
+            self._noting.append(self._note(marks[first : first + MARKS_MAX]))
+
+    async def noted(self, consumption: Consumption) -> None:
+        """Write how much one has used, so that what is read next knows it. Raises StoreDown."""
+        marks = consumption.checkpoints()
+        if marks:
+            await self._note(marks)
+
+    def _note(self, marks: list[tuple[str, int]]) -> "asyncio.Future[None]":
+        operation = Checkpoint(tuple(marks))
+        noted = self._writer.submit(self._checkpoints, operation, patience_seconds=CHECKPOINT_SECONDS)
+        noted.add_done_callback(_retrieved)
+        return noted
 
     def close(self) -> None:
         """Settle everything that is open."""
@@ -124,15 +144,19 @@ class Till:
             return
         error = done.exception()
         if error is None:
+            _GRANTED.inc()
             consumption.granted(slice_id, done.result())
         elif isinstance(error, Spent):
+            _SPENT.inc()
             consumption.refused(error.spent)
         elif isinstance(error, StoreDown):
             # It may have been written all the same, after a connection was lost in its commit.
-            self.settle(slice_id, 0)
+            _UNAVAILABLE.inc()
+            self.settle(slice_id, 0, consumption.facts.kind)
             consumption.unavailable(error)
         else:
-            self.settle(slice_id, 0)
+            _UNAVAILABLE.inc()
+            self.settle(slice_id, 0, consumption.facts.kind)
             consumption.unavailable(StoreDown(str(error)))
             raise error
 

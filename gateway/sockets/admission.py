@@ -27,7 +27,8 @@ from sessions.endings import Ending
 from sessions.history import CannotResume
 from sessions.live import Kind
 from sessions.publishing import ChannelBusy
-from sessions.slices import MediaKind
+from sessions.slices import MediaKind, QuotaSpent
+from sessions.usage import Usage
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ async def vouch(stage: Stage, request: live.Request, first: live.Authenticate, a
         await stage.hub.archive.prepare(stage.hub.channel(Key(principal.tenant, request.channel_id)))
     quota = None
     if request.kind is not Kind.PUBLISH or stage.metering == "publisher":
-        quota = await _quota(stage, request.kind, principal)
+        quota = await _quota(stage, request, principal, first.resume)
     return Vouched(principal, quota, await _seat(stage, principal, first.resume))
 
 
@@ -156,7 +157,9 @@ def too_many_sessions(refusal: TooManyAtOnce) -> NotAdmitted:
     return NotAdmitted("TOO_MANY_SESSIONS", str(refusal), endings.TOO_MANY, status=429, retry_after_seconds=5)
 
 
-async def _quota(stage: Stage, kind: Kind, principal: Principal) -> messages.Quota:
+async def _quota(
+    stage: Stage, request: live.Request, principal: Principal, resume: messages.Resume | None
+) -> messages.Quota:
     """Return what is left; refuse one who has nothing left, unless a channel is free to follow."""
     try:
         usage = await stage.usage_of(principal)
@@ -166,13 +169,26 @@ async def _quota(stage: Stage, kind: Kind, principal: Principal) -> messages.Quo
             "STORE_UNAVAILABLE", "Minutes cannot be counted just now; try again shortly", endings.TRY_LATER,
             status=503, retry_after_seconds=5,
         ) from down  # fmt: skip
-    of = media_kind(kind)
-    spent = quotas.spent_now(usage, of)
+    of, goes_on = media_kind(request.kind), _goes_on(stage.hub, request, principal, resume)
+    spent = _spent(usage, of, goes_on=goes_on)
     if spent is not None and of is MediaKind.DUBBING and stage.turns_to_subtitles(principal.plan.value):
-        spent = quotas.spent_now(usage, MediaKind.SUBTITLES)
-    if spent is not None and (stage.metering == "viewer" or kind is Kind.PUBLISH):
+        spent = _spent(usage, MediaKind.SUBTITLES, goes_on=goes_on)
+    if spent is not None and (stage.metering == "viewer" or request.kind is Kind.PUBLISH):
         raise NotAdmitted("QUOTA_EXCEEDED", str(spent), endings.SPENT, **quotas.spent_fields(spent))
     return messages.Quota(**quotas.left(usage, of))
+
+
+def _spent(usage: Usage, kind: MediaKind, *, goes_on: bool) -> QuotaSpent | None:
+    """Return why none of a kind can be had. Who goes on is not kept out by what its own session holds."""
+    spent = quotas.spent_now(usage, kind)
+    return None if spent is not None and spent.held and goes_on else spent
+
+
+def _goes_on(hub: Hub, request: live.Request, principal: Principal, resume: messages.Resume | None) -> bool:
+    key = Key(principal.tenant, request.channel_id)
+    if request.kind is Kind.PUBLISH and hub.publisher_of(key, principal.user) is not None:
+        return True
+    return _resumed(hub, request, principal, resume, key) is not None
 
 
 def _count_session(stage: Stage, principal: Principal, before: Session | None) -> None:

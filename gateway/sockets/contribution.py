@@ -31,6 +31,7 @@ class Contribution:
     """The bringing half of a live socket."""
 
     __slots__ = (
+        "_ends",
         "_feed",
         "_following",
         "_paused",
@@ -53,6 +54,7 @@ class Contribution:
         self._reported_bytes = session.payload_bytes
         self._feed: Feed | None = None
         self._paused = False
+        self._ends = False
 
     # --- what comes -----------------------------------------------------------------------------------
 
@@ -85,12 +87,13 @@ class Contribution:
             self._hold_back()
 
     def end(self) -> None:
-        """Finish the stream; without one the session is over at once."""
+        """Finish the stream; without one the session is over once what it was sent is charged."""
         if self._session.own is None:
             self._following.flush_topic()
-            if self._session.purse is not None:
-                self._session.purse.settle()
-            self._rules.stream_ended(*self._session.seconds())
+            purse = self._session.purse
+            self._ends = purse is not None and purse.leave_off() > 0
+            if not self._ends:
+                self._rules.stream_ended(*self._session.seconds())
         else:
             self._flush()
             self._after(self._own().end)
@@ -99,6 +102,9 @@ class Contribution:
 
     def allowed(self) -> None:
         """There are minutes again."""
+        if self._ends:
+            self._ends = False
+            self._rules.stream_ended(*self._session.seconds())
         if self._feed is not None:
             self._feed.go_on(self._stage.now())
             self._taken()
@@ -168,14 +174,13 @@ class Contribution:
             self._rules.audio_ahead(self._feed.seconds, now)
         self._hold_back()
 
-    def _full(self) -> bool:
-        return self._own().full or (self._feed is not None and self._feed.holds_back)
-
     def _hold_back(self) -> None:
-        if self._session.own is None:
+        own = self._session.own
+        if own is None:
             return
-        if not self._full():
-            self.writable()
+        if not own.full and not (self._feed is not None and self._feed.holds_back):
+            if self._paused:
+                self.writable()
         elif not self._paused:
             self._paused = True
             self._wire.pause_reading()

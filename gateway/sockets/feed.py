@@ -39,12 +39,13 @@ class Piece:
 class Feed:
     """From the payloads of a connection to the broadcast of its session, which must have one by then."""
 
-    __slots__ = ("_bytes", "_intake", "_session", "_waiting")
+    __slots__ = ("_bytes", "_dropped", "_intake", "_session", "_waiting")
 
     def __init__(self, session: Session, request: live.Request) -> None:
         self._session = session
         self._intake = Intake(request.encoding, request.sample_rate)
         self._bytes = 0
+        self._dropped = False
         self._waiting: deque[Piece | Callable[[], None]] = deque()
 
     @property
@@ -60,17 +61,19 @@ class Feed:
     def take(self, payloads: live.Payloads, now: float) -> None:
         """Take the binary messages of one read. Raises NotAudio."""
         pcm = self._intake.feed_all(payloads)
-        piece = Piece(pcm, sum(map(len, payloads)))
+        payload_bytes = sum(map(len, payloads))
         if not pcm:
-            self._session.payload_bytes += piece.payload_bytes
+            self._session.payload_bytes += payload_bytes
+        elif not self._waiting and self._may_pass(len(pcm)):
+            self._pass(pcm, payload_bytes, now)
         else:
-            self._waiting.append(piece)
+            self._waiting.append(Piece(pcm, payload_bytes))
             self.go_on(now)
 
     def flush(self, now: float) -> None:
         """Pass on what decoding has kept back, at the end of the audio. Raises NotAudio."""
         pcm = self._intake.flush()
-        if pcm:
+        if pcm and not self._dropped:
             self._waiting.append(Piece(pcm, 0))
             self.go_on(now)
 
@@ -82,7 +85,8 @@ class Feed:
             action()
 
     def drop(self) -> None:
-        """Forget the audio that waits; what was to be done after it is done."""
+        """Take no more audio, and forget what waits; what was to be done after it is done."""
+        self._dropped = True
         waiting, self._waiting = self._waiting, deque()
         for item in waiting:
             if not isinstance(item, Piece):
@@ -111,10 +115,18 @@ class Feed:
             # Where the store answers at once there may be more by now.
             most = min(left, purse.allowance_bytes)
         if most:
-            pcm, payload_bytes = piece.take(most)
-            self._session.payload_bytes += payload_bytes
-            assert self._session.own is not None
-            self._session.own.take_audio(pcm, now)
-            self._bytes += len(pcm)
-            AUDIO_SECONDS.inc(len(pcm) / BYTES_PER_SECOND)
+            self._pass(*piece.take(most), now)
         return most == left
+
+    def _may_pass(self, pcm_bytes: int) -> bool:
+        """Whether there are minutes for so much now, or none are needed."""
+        purse = self._session.purse
+        return purse is None or pcm_bytes <= purse.allowance_bytes
+
+    def _pass(self, pcm: bytes, payload_bytes: int, now: float) -> None:
+        session = self._session
+        session.payload_bytes += payload_bytes
+        assert session.own is not None
+        session.own.take_audio(pcm, now)
+        self._bytes += len(pcm)
+        AUDIO_SECONDS.inc(len(pcm) / BYTES_PER_SECOND)

@@ -92,7 +92,8 @@ class LiveSocket:
         """The wire has kept what a slow reader missed, and sent it: nothing to do."""
 
     def closed(self, code: int) -> None:
-        """Let go of everything but the session, which waits for its return."""
+        """Let go of everything but the session, which waits for its return unless its minutes are spent."""
+        spent = self._rules.ending is endings.SPENT
         self._rules.disconnected()
         self._stage.alarms.clear(self)
         self._leave_topic()
@@ -108,7 +109,10 @@ class LiveSocket:
         if session.socket is self:
             gone = (State.COMPLETED, "left") if code in ORDINARY_CODES else (State.INTERRUPTED, "lost")
             session.outcome = gone
-            self._stage.hub.lost(session)
+            if spent:
+                self._stage.hub.end(session, *_OUTCOMES[endings.SPENT])
+            else:
+                self._stage.hub.lost(session)
 
     def alarm(self, now: float) -> None:
         """Do what is due."""

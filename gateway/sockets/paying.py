@@ -75,8 +75,9 @@ class Paying:
             if contribution is not None:
                 contribution.allowed()
         elif self._stage.pays_for_own(self._session):
-            assert contribution is not None
-            contribution.stop()
+            # It may be the answer to what a former connection of the session had brought.
+            if contribution is not None:
+                contribution.stop()
             self._rules.finish("QUOTA_EXCEEDED", str(spent), endings.SPENT, self._stage.now(),
                                **quotas.spent_fields(spent))  # fmt: skip
         else:
@@ -93,7 +94,9 @@ class Paying:
 
     async def _tell_usage(self, words: Callable[[Usage], list[messages.ServerMessage]]) -> None:
         """Tell the client what `words` makes of its usage now."""
+        assert self._session.purse is not None
         try:
+            await self._session.purse.noted()
             usage = await self._stage.usage_of(self._principal)
         except StoreDown:
             return

@@ -1,10 +1,11 @@
 """Statements written once for each database, for what is done at every slice of every session.
 
-Invariant: a prepared statement does what SQLAlchemy would have done with it; only the writing is not done anew
-at each execution, which cost several times what SQLite then did. What is asked rarely has no need of it.
+Invariant: a prepared statement does what SQLAlchemy would have done with it; only the writing is not done
+anew at each execution, which cost several times what SQLite then did. What is asked rarely has no need of it.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Dialect, Insert, Select, Update, bindparam
@@ -26,7 +27,7 @@ class _Written:
         names = compiled.positiontup
         assert names is not None, f"{dialect.name} takes parameters by their place"
         own = {name: convert_to(compiled.binds[name].type, dialect) for name in names}
-        self.constants = {name: value for name, value in compiled.params.items() if value is not None}
+        self._constants = {name: value for name, value in compiled.params.items() if value is not None}
         self._places = [(name, own[name]) for name in names]
         self._answers: list[tuple[int, Convert]] = []
         if not isinstance(statement, Insert | Update):
@@ -34,8 +35,9 @@ class _Written:
             self._answers = [(n, convert) for n, convert in enumerate(converts) if convert is not None]
 
     def parameters(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        known = {**self._constants, **values}
         return tuple(
-            [values[name] if convert is None else convert(values[name]) for name, convert in self._places]
+            [known[name] if convert is None else convert(known[name]) for name, convert in self._places]
         )
 
     def answer(self, row: Sequence[Any]) -> tuple[Any, ...]:
@@ -54,21 +56,22 @@ class Listed:
         self._written: dict[tuple[str, ...], tuple[_Written, list[tuple[str, list[str]]]]] = {}
 
     def rows(self, connection: Connection, **lists: Collection[Any]) -> list[tuple[Any, ...]]:
-        """Return what it finds with these lists, none of them empty.
+        """Return what it finds with these lists: nothing if one of them is empty.
 
         A list has sizes that are powers of two, so that there are few texts of it, and is filled up with a
         value that is among the others already.
         """
+        if not all(lists.values()):
+            return []
         widths = [1 << (len(lists[name]) - 1).bit_length() for name in self._types]
         key = (connection.dialect.name, *map(str, widths))
         written, names = self._written.get(key) or self._write(key, connection.dialect, widths)
-        values = dict(written.constants)
+        values: dict[str, Any] = {}
         for name, places in names:
             own = list(lists[name])
             own += own[:1] * (len(places) - len(own))
             values.update(zip(places, own, strict=True))
-        found = connection.exec_driver_sql(written.text, written.parameters(values))
-        return [written.answer(row) for row in found]
+        return [written.answer(row) for row in _run(connection, written.text, written.parameters(values))]
 
     def _write(
         self, key: tuple[str, ...], dialect: Dialect, widths: list[int]
@@ -96,7 +99,29 @@ class ForEach:
         written = self._written.get(dialect.name)
         if written is None:
             written = self._written[dialect.name] = _Written(self._statement, dialect, self._keys)
-        connection.exec_driver_sql(written.text, [written.parameters(row) for row in rows])
+        _run_each(connection, written.text, [written.parameters(row) for row in rows])
+
+
+# On SQLite past SQLAlchemy to the driver: there what goes between costs more than the statement. Elsewhere it
+# has to see what is done, to tell a lost connection.
+
+
+def _run(connection: Connection, text: str, parameters: tuple[Any, ...]) -> Iterable[Sequence[Any]]:
+    if (driver := _sqlite(connection)) is not None:
+        return driver.execute(text, parameters)
+    return connection.exec_driver_sql(text, parameters)
+
+
+def _run_each(connection: Connection, text: str, parameters: list[tuple[Any, ...]]) -> None:
+    if (driver := _sqlite(connection)) is not None:
+        driver.executemany(text, parameters)
+    else:
+        connection.exec_driver_sql(text, parameters)
+
+
+def _sqlite(connection: Connection) -> sqlite3.Connection | None:
+    own: Any = connection.connection.dbapi_connection
+    return own if isinstance(own, sqlite3.Connection) else None
 
 
 def convert_to(of: TypeEngine[Any], dialect: Dialect) -> Convert | None:

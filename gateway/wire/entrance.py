@@ -3,13 +3,17 @@
 Pure. It holds one number per address that has such a connection, and nothing for any other.
 """
 
+from collections.abc import Callable
+
 from gateway.wire.limits import WireLimits
 
 
 class Entrance:
-    """Lets connections in until too many of one address, or of all, are waiting with their headers."""
+    """Lets connections in until too many of one address, or of all, are waiting with their headers.
+    `counted_as` says what an address counts as, where several are one peer's."""
 
-    def __init__(self, limits: WireLimits) -> None:
+    def __init__(self, limits: WireLimits, counted_as: Callable[[str], str] = str) -> None:
+        self._counted_as = counted_as
         self._per_address_max = limits.unheard_per_address_max
         self._all_max = limits.unheard_max
         self._retry_after_seconds = limits.retry_after_seconds
@@ -23,6 +27,7 @@ class Entrance:
 
     def opened(self, address: str) -> int | None:
         """Count a new connection; return the seconds after which to try again when it is one too many."""
+        address = self._counted_as(address)
         mine = self._waiting.get(address, 0)
         if 0 < self._per_address_max <= mine or 0 < self._all_max <= self._all:
             return self._retry_after_seconds
@@ -32,6 +37,7 @@ class Entrance:
 
     def heard(self, address: str) -> None:
         """Count the connection no longer: its first headers are complete, or it ended without."""
+        address = self._counted_as(address)
         left = self._waiting.get(address, 0) - 1
         self._all -= 1
         if left > 0:

@@ -8,6 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from bench import __main__ as command
+from bench.backends import Backends
 from bench.crowd import LoadFailed
 from bench.figures import Figure
 
@@ -31,7 +32,7 @@ def test_an_unknown_scenario_is_named_with_those_that_exist(
 def test_figures_are_shown_and_written(
     run: typer.Typer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(command, "measured", lambda names: [FIGURE])
+    monkeypatch.setattr(command, "measured", lambda names, backends: [FIGURE])
     result = CliRunner().invoke(run, ["connect", "--json", str(tmp_path / "figures.json")])
 
     assert result.exit_code == 0
@@ -42,7 +43,7 @@ def test_figures_are_shown_and_written(
 
 
 def test_a_run_that_was_not_right_shows_no_figures(run: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(names: list[str]) -> list[Figure]:
+    def failing(names: list[str], backends: Backends) -> list[Figure]:
         raise LoadFailed("viewer 3 was sent something else")
 
     monkeypatch.setattr(command, "measured", failing)
@@ -62,6 +63,8 @@ def test_all_scenarios_are_run_by_default_and_each_step_is_shown(monkeypatch: py
             ran.append("once")
             return [FIGURE]
 
-    monkeypatch.setattr(command, "SCENARIOS", {"one": Quick, "two": Quick})
-    assert command.measured(["one", "two"]) == [FIGURE, FIGURE]
+    monkeypatch.setattr(
+        command, "SCENARIOS", {"one": lambda backends: Quick(), "two": lambda backends: Quick()}
+    )
+    assert command.measured(["one", "two"], Backends()) == [FIGURE, FIGURE]
     assert ran == ["once", "once"]

@@ -14,6 +14,9 @@ from bench.scenarios.connect import Connect
 from bench.scenarios.fanout import Audience, Fanout
 from bench.scenarios.idle import Idle
 from bench.scenarios.latency import Latency
+from bench.scenarios.limiter import Limiter
+from bench.scenarios.minutes import Minutes
+from bench.scenarios.reaper import Reap
 from bench.servers import RawLoop, token
 
 SMALL: dict[str, Scenario] = {
@@ -22,6 +25,9 @@ SMALL: dict[str, Scenario] = {
     "connect": Connect(clients=20, at_once=5, passes=1),
     "idle": Idle(seconds=0.2, settling_seconds=0.0, listeners=30),
     "latency": Latency(streams=3, seconds=1.0),
+    "minutes": Minutes(operations=5, rates=(200,), seconds=0.1, sessions=20, passes=1),
+    "limiter": Limiter(tries=200, trips=20, passes=1),
+    "reaper": Reap(sessions=500, due=210, passes=1),
 }
 
 

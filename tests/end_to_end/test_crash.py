@@ -21,7 +21,7 @@ COMMIT_MS = 500
 """What a commit, and the way from a client's hand into the server, may take on a machine that is busy."""
 LEASE_SECONDS = 3
 VIEWERS_EACH = 3
-KILLED_WITHIN_SECONDS = (0.3, 3.0)
+KILLED_WITHIN_SECONDS = (0.3, 2.5)
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,20 @@ class Toll:
         )
 
 
-async def one_life(data_dir: Path, url: str, life: int, count: int, chance: random.Random) -> dict[str, Bill]:
-    """Start a server, load it, kill it at a random moment; return what its users may be billed."""
+async def one_life(
+    data_dir: Path, url: str, life: int, count: int, chance: random.Random, books: Books
+) -> dict[str, Bill]:
+    """Start a server, load it, kill it at a random moment; return what its users may be billed.
+
+    The books are audited meanwhile: what the life before left behind, and what this one makes of it.
+    """
     settings = CHEAP | {"DATABASE_URL": url, "BOOT_LEASE_SECONDS": str(LEASE_SECONDS)}
     house = open_house(data_dir, **settings)
     try:
         async with crowd_of(house) as crowd, asyncio.TaskGroup() as tasks:
             load = Load(crowd, life)
             tasks.create_task(load.arrives(count))
+            tasks.create_task(books.audited())
             await asyncio.sleep(chance.uniform(*KILLED_WITHIN_SECONDS))
             house.process.kill()
             return load.killed()
@@ -142,8 +148,8 @@ async def killed_again_and_again(data_dir: Path, url: str, *, kills: int, count:
     lives = []
     toll = Toll()
     for life in range(kills):
-        lives.append(await one_life(data_dir, url, life, count, chance))
-        await books.audited()
+        lives.append(await one_life(data_dir, url, life, count, chance, books))
+    await books.audited()
     await recovered(books, url)
     billed = await books.billed("subject")
     for bills in lives:

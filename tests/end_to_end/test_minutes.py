@@ -8,16 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
-from gateway.stores.schema import quota_slices
 from tests.databases import Postgres, apart
-from tests.end_to_end.minutes import BYTES_PER_MS, Books, Speaker, connections_are, fan, opened
+from tests.end_to_end.minutes import Books, Speaker, connections_are, fan, opened
 from tests.end_to_end.peers import Crowd, Peer, caption, crowd_of
 from tests.house import House, token
 from tests.speech import needs_apertium
-
-SLICE_SECONDS = 2
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -34,7 +30,7 @@ def books(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def house(books: Books) -> Iterator[House]:
-    with opened(books.data_dir, books.url, LIVE_QUOTA_SLICE_SECONDS=str(SLICE_SECONDS)) as running:
+    with opened(books.data_dir, books.url) as running:
         yield running
 
 
@@ -250,35 +246,6 @@ async def test_viewers_of_a_channel_who_come_go_and_are_cut_off(
     await assert_billed(books, show.due)
 
 
-async def test_nothing_is_held_before_the_first_frame_nor_for_long_after_the_last(
-    crowd: Crowd, books: Books
-) -> None:
-    silent = Speaker(crowd, "silent/subtitles?target_lang=en", fan("silent"))
-    await silent.joins()
-    audience = await crowd.joins("nobody/subtitles?target_lang=en", fan("audience"))
-    stalled = Speaker(crowd, "stalled/subtitles?target_lang=en", fan("stalled"))
-    await stalled.joins()
-    stalled.says_ms(700)
-    await stalled.heard()
-    assert {row["session_id"] for row in await books.open_slices()} == {stalled.session_id}
-    began = time.monotonic()
-    await books.settled(within_seconds=2 * SLICE_SECONDS + 3)
-    assert time.monotonic() - began < 2 * SLICE_SECONDS + 3
-    assert (await books.billed())[stalled.session_id] == 700
-    # It has stood still, and goes on as if it had not.
-    stalled.says_ms(1300)
-    ended = await stalled.ends()
-    assert ended["billed_seconds"] == 2.0
-    assert (await silent.ends())["billed_seconds"] == 0
-    audience.say(type="end")
-    assert (await audience.take("ended"))["billed_seconds"] == 0
-    await assert_billed(books, {stalled.session_id: 2000, silent.session_id: 0})
-    slices = await books.rows(select(quota_slices.c.session_id))
-    assert {silent.session_id, audience.connected["session_id"]}.isdisjoint(
-        row["session_id"] for row in slices
-    )
-
-
 async def test_captions_that_come_as_text_are_billed_by_the_clock_alike_to_all(
     crowd: Crowd, books: Books
 ) -> None:
@@ -311,7 +278,7 @@ async def test_a_publisher_pays_once_for_whatever_audience(tmp_path: Path) -> No
             show = Show(house, crowd, "paid")
             await show.publisher.joins()
             viewers = [await show.seat(f"guest-{number}") for number in range(5)]
-            show.publisher.says(3333 * BYTES_PER_MS)
+            show.publisher.says_ms(3333)
             await show.publisher.heard()
             ended = await show.publisher.ends()
             assert round(ended["billed_seconds"] * 1000) == 3333

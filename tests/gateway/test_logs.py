@@ -1,6 +1,7 @@
 """Log lines: what is in them, and that no token ever is."""
 
 import asyncio
+import errno
 import io
 import json as standard_json
 import logging
@@ -138,3 +139,27 @@ async def test_what_waits_at_the_end_of_the_process_is_written() -> None:
     handler.flush()  # as logging.shutdown does
 
     assert "last words" in captured.text
+
+
+class FullDisk(io.StringIO):
+    """A file that takes nothing while its disk is full."""
+
+    full = True
+
+    def write(self, text: str) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+async def test_a_log_that_cannot_be_written_stops_no_work() -> None:
+    captured, disk = Captured(json=False), FullDisk()
+    captured.stream = disk
+    (handler,) = logging.getLogger().handlers
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(disk)
+    log.info("lost")
+    log.error("lost as well")
+    disk.full = False
+    log.error("kept")
+    assert [line.split()[-1] for line in captured.text.splitlines()] == ["kept"]

@@ -334,6 +334,10 @@ class Minutes(RuleBasedStateMachine):
             assert self.store.acquire(*args).granted_ms == grant.granted_ms
             asking.granted(slice_id, grant, self.now_ms)
         self._perform(session)
+        if session.session_id in self.gone:
+            # What passed before its last slice came is paid with that, though nobody is there any more.
+            self._write()
+            self.gone[session.session_id] = asking.billed_ms
 
     def _write(self) -> None:
         settles, self.settles = self.settles, []

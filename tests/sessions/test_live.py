@@ -202,7 +202,7 @@ class TestWhileTheTokenIsChecked:
     def test_an_answer_that_never_comes_does_not_hold_the_socket(self) -> None:
         session = self.checking()
         session.handle_deadline(10.0)
-        assert refusal(session) == ("AUTHENTICATE_TIMEOUT", 4001)
+        assert refusal(session) == ("STORE_UNAVAILABLE", 1013)
 
 
 class TestOpen:

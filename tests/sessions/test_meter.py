@@ -215,7 +215,7 @@ class TestTime:
     def test_what_has_passed_by_the_end_is_charged_to_it_and_the_rest_to_the_next(self) -> None:
         meter = holding(grant(expires_ms=30_000))
         used(meter, 5_000, 29_000)
-        assert used(meter, 5_900, 30_050) == [Settle("one", 5_900), Acquire(0)]
+        assert used(meter, 5_900, 30_050) == [Settle("one", 5_900)]
         assert used(meter, 6_000, 30_150) == []
         meter.granted("two", grant(60_000, expires_ms=150_000, at_ms=NOON_MS + HOUR_MS), NOON_MS + 30_200)
         assert meter.checkpoints() == [("two", 100)]
@@ -232,12 +232,15 @@ class TestEnd:
         assert not meter.stopped
 
     def test_a_refusal_that_comes_after_the_loss_ends_nothing(self) -> None:
-        for answer in (lambda m: m.refused(SPENT, NOON_MS), lambda m: m.unavailable(NOON_MS)):
+        for spent in (SPENT, None):
             meter = Meter()
             meter.need(NOON_MS)
             meter.effects()
             meter.pause()
-            answer(meter)
+            if spent is not None:
+                meter.refused(spent, NOON_MS)
+            else:
+                meter.unavailable(NOON_MS)
             assert (meter.effects(), meter.stopped) == ([], False)
             meter.need(NOON_MS + 1_000)
             assert meter.effects() == [Acquire(0)]
@@ -251,6 +254,14 @@ class TestEnd:
         assert meter.effects() == []
         meter.granted("one", grant(), NOON_MS + 200)
         assert meter.effects() == [Allow()]
+
+    def test_what_passed_before_the_slice_came_is_paid_even_then(self) -> None:
+        meter = Meter()
+        used(meter, 250)
+        meter.close()
+        meter.granted("one", grant(60_250), NOON_MS)
+        assert meter.effects() == [Settle("one", 250)]
+        assert (meter.billed_ms, meter.owed_ms) == (250, 0)
 
     def test_a_closed_meter_keeps_nothing(self) -> None:
         meter = Meter()

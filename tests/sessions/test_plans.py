@@ -68,7 +68,7 @@ def test_what_has_no_rate_costs_nothing() -> None:
 
 @pytest.mark.parametrize(("own", "at_once"), [(None, 10), (3, 3), (0, 0), (-1, 0)])
 def test_live_sessions_at_once_are_the_plans_or_else_the_servers(own: int | None, at_once: int) -> None:
-    facts = {} if own is None else {"concurrent_sessions": own}
+    facts: dict[str, Any] = {} if own is None else {"concurrent_sessions": own}
     assert plans(**facts).concurrent_sessions("free") == at_once
 
 

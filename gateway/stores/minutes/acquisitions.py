@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     CompoundSelect,
     Connection,
     String,
@@ -33,22 +34,26 @@ User = tuple[str, UUID]
 def _known(ids: Places, tenants: Places, users: Places, subjects: Places) -> CompoundSelect[Any]:
     """Return the query for everything that grants go by besides the windows: one, for each has its price."""
     held, own, live = quota_slices.c, quota_overrides.c, live_sessions.c
-    no_number = literal_column("0", BigInteger)
+    nothing = literal_column("0", BigInteger), null()
     return union_all(
         select(
-            literal_column("'slice'", String).label("part"), held.id, held.hour_key, held.day_key, held.month_key,
-            held.granted_ms, held.expires_at,
+            _part("slice"), held.id, held.hour_key, held.day_key, held.month_key, held.granted_ms,
+            held.expires_at,
         ).where(held.id.in_(ids)),
         select(
-            literal_column("'override'", String), own.tenant_id, own.subject, own.kind, own.period, own.limit_ms, null()
+            _part("override"), own.tenant_id, own.subject, own.kind, own.period, own.limit_ms, null()
         ).where(own.tenant_id.in_(tenants), own.subject.in_(subjects)),
         *(
             select(
-                literal_column("'session'", String), of.tenant_id, of.subject, of.kind, session_id, no_number, null()
+                _part("session"), of.tenant_id, of.subject, of.kind, session_id, *nothing
             ).where(of.tenant_id.in_(tenants), of.user_id.in_(users), of.state == state)
             for of, session_id, state in ((live, live.id, "ACTIVE"), (held, held.session_id, "open"))
         ),
     )  # fmt: skip
+
+
+def _part(name: str) -> ColumnElement[str]:
+    return literal_column(f"'{name}'", String).label("part")
 
 
 _KNOWN = Listed(
@@ -56,9 +61,9 @@ _KNOWN = Listed(
     users=quota_slices.c.user_id.type, subjects=quota_slices.c.subject.type,
 )  # fmt: skip
 _INSERT = ForEach(
-    insert(quota_slices).inline(), "id", "tenant_id", "user_id", "subject", "kind", "session_id", "channel_id",
-    "boot_id", "hour_key", "day_key", "month_key", "granted_ms", "cumulative_ms", "state", "opened_at",
-    "expires_at",
+    insert(quota_slices).inline(), "id", "tenant_id", "user_id", "subject", "kind", "session_id",
+    "channel_id", "boot_id", "hour_key", "day_key", "month_key", "granted_ms", "cumulative_ms", "state",
+    "opened_at", "expires_at",
 )  # fmt: skip
 
 

@@ -76,10 +76,8 @@ class Quotas:
 
     def lock(self, keys: Collection[QuotaKey]) -> None:
         """Load windows, and keep other writers from them until the end of the transaction."""
-        lists = dict(
-            zip(("tenants", "users", "kinds", "keys"), map(set, zip(*keys, strict=True)), strict=True)
-        )
-        self._take(_LOCK.execute(self._connection, lists))
+        tenants, users, kinds, windows = map(set, zip(*keys, strict=True)) if keys else ((),) * 4
+        self._take(_LOCK.rows(self._connection, tenants=tenants, users=users, kinds=kinds, keys=windows))
 
     def lock_of_slices(self, ids: Collection[str]) -> None:
         """Do the same with the windows that these slices draw on; which those are never changes."""

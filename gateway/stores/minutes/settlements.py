@@ -94,7 +94,7 @@ class Record:
         self._closed: dict[str, dict[str, Any]] = {}
         self._events: list[dict[str, Any]] = []
 
-    def add(self, row: settled: Settled, operation: Settle) -> None:
+    def add(self, row: Mapping[str, Any], settled: Settled, operation: Settle) -> None:
         """Note a settlement."""
         before = self._closed.get(operation.slice_id)
         self._closed[operation.slice_id] = {
@@ -116,7 +116,7 @@ class Record:
             _INSERT_ENTRIES.run(connection, [row for e in self._events for row in entries(e)])
             _INSERT_OUTBOX.run(connection, [told(event) for event in self._events])
 
-    def _event(self, row: settled: Settled, now_ms: int) -> dict[str, Any]:
+    def _event(self, row: Mapping[str, Any], settled: Settled, now_ms: int) -> dict[str, Any]:
         rate_micro = self._plans.tariff.rate_micro(MediaKind(row["kind"]))
         return {
             **{name: row[name] for name in _COPIED},

@@ -4,12 +4,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from auth.principal import Plan
+from auth.principal import Plan, Role
 from gateway.metering.till import CHECKPOINT_SECONDS
 from gateway.plans import read_plans
 from gateway.stores.schema import quota_slices, usage_events, usage_quotas
 from media import link
 from tests.gateway.rehearsal import Guest, PaperStream, Rehearsal
+from tests.house import token
 
 FRAME_SECONDS = 0.25
 FRAME = bytes(8_000)
@@ -51,23 +52,42 @@ def joins(rehearsal: Rehearsal, kind: str = "subtitles", user: str = "dana", **m
     return rehearsal.joins(kind, user=user, **{"plan": Plan.FREE, **more})
 
 
+def refused(rehearsal: Rehearsal, kind: str = "subtitles", **more: Any) -> tuple[dict[str, Any], int]:
+    """Return the error that answers a free user's first message, and the close code."""
+    guest = rehearsal.arrives(kind)
+    error = guest.authenticates(token("dana", **{"role": Role.CREATOR, "plan": Plan.FREE, **more}))
+    assert error["type"] == "error", error
+    rehearsal.settle()
+    return error, guest.wire.close_code
+
+
 def speaks(rehearsal: Rehearsal, guest: Guest, seconds: float) -> None:
-    """Send so much audio, as fast as it is spoken."""
+    """Send so much audio, as fast as it is spoken, to workers that keep up."""
     for _ in range(round(seconds / FRAME_SECONDS)):
         guest.sends(FRAME)
+        for number in range(1, len(rehearsal.pool.opened) + 1):
+            hears(rehearsal, number)
         rehearsal.clock.advance(FRAME_SECONDS)
     rehearsal.settle()
 
 
-def finishes(rehearsal: Rehearsal, number: int = 1) -> None:
-    """Let the worker say that everything of its stream of this number is out."""
-    stream = rehearsal.pool.opened[number - 1]
-    while link.Close(number) not in (sent := stream.sent()):
+def hears(rehearsal: Rehearsal, number: int) -> list[link.ToWorker]:
+    """Let the worker of this stream hear what it was sent, to the last byte; return what that was."""
+    stream, heard = rehearsal.pool.opened[number - 1], []
+    while sent := stream.sent():
+        heard += sent
         audio = [one for one in sent if isinstance(one, link.Audio)]
-        assert audio, "the stream was not closed"
-        heard_bytes = audio[-1].offset_bytes + len(audio[-1].pcm)
-        stream.says(link.Progress(number, heard_bytes))
-    stream.says(link.Ended(number))
+        if audio and not stream.over:
+            heard_bytes = audio[-1].offset_bytes + len(audio[-1].pcm)
+            stream.says(link.Progress(number, heard_bytes), link.Committed(number, heard_bytes, 0, b""))
+    return heard
+
+
+def finishes(rehearsal: Rehearsal, number: int = 1) -> None:
+    """Let the worker say that everything of its stream, which was closed, is out."""
+    if link.Close(number) not in hears(rehearsal, number):
+        assert rehearsal.pool.opened[number - 1].relay._close_sent
+    rehearsal.pool.opened[number - 1].says(link.Ended(number))
     rehearsal.settle()
 
 

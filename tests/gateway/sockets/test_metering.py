@@ -6,11 +6,13 @@ import pytest
 
 from gateway.stores.schema import quota_slices, usage_events
 from media import link
+from sessions.lifetimes import State
 from tests.gateway.rehearsal import Guest, Rehearsal, caption
 from tests.gateway.sockets.minutes import (
     FRAME,
     charged_ms,
     finishes,
+    heard_ms,
     held_ms,
     joins,
     metered,
@@ -78,8 +80,7 @@ class TestPersonalStream:
             mine.sends(bytes(4_000))
         mine.says(type="end")
         finishes(stage)
-        mine.leaves() if not mine.gone else None
-        assert charged_ms(stage) == heard(stage)
+        assert charged_ms(stage) == heard_ms(stage.pool.opened[0])
         assert charged_ms(stage) == pytest.approx(10_000, abs=5)
 
     def test_a_stall_costs_nothing_and_holds_nothing_for_long(self, stage: Rehearsal) -> None:
@@ -115,6 +116,17 @@ class TestPersonalStream:
         speaks(stage, publisher, 10)
         viewer.leaves()
         assert charged_ms(stage) == 7_000
+
+    def test_pays_nothing_for_the_channel_that_it_has_left(self, stage: Rehearsal) -> None:
+        mine, publisher = joins(stage), stage.joins("publish", user="noa")
+        speaks(stage, mine, 3)
+        speaks(stage, publisher, 10)
+        mine.leaves()
+        back = joins(stage, resume=mine.position)
+        speaks(stage, publisher, 10)
+        speaks(stage, back, 1)
+        back.leaves()
+        assert charged_ms(stage) == 4_000
 
     def test_checkpoints_say_how_much_of_a_slice_is_used(self, stage: Rehearsal) -> None:
         mine = joins(stage)
@@ -280,9 +292,22 @@ class TestPublisherPays:
         }  # fmt: skip
 
 
-def test_an_end_of_the_server_settles_everything(stage: Rehearsal) -> None:
-    from sessions.lifetimes import State
+def test_an_end_by_an_admin_is_one_end(stage: Rehearsal) -> None:
+    mine = joins(stage)
+    speaks(stage, mine, 2)
+    session_id = mine.connected["session_id"]
+    stage.hub.end_by_admin(session_id)
+    stage.hub.end_by_admin(session_id)
+    stage.settle()
+    assert [m["code"] for m in mine.hears("error")] == ["ENDED_BY_ADMIN"]
+    assert mine.wire.close_code == 4003
+    ends = [entry for entry in stage.diary.entries if entry[:2] == ("ended", session_id)]
+    assert ends == [("ended", session_id, "ENDED_BY_ADMIN ended_by_admin")]
+    assert (charged_ms(stage), held_ms(stage)) == (2_000, 0)
+    assert joins(stage, resume=mine.position).connected["session_id"] != session_id
 
+
+def test_an_end_of_the_server_settles_everything(stage: Rehearsal) -> None:
     guests = [joins(stage, user=user) for user in ("dana", "kim")]
     viewer, publisher = joins(stage, user="lou"), stage.joins("publish", user="noa")
     for guest in (*guests, publisher):
@@ -296,8 +321,3 @@ def test_an_end_of_the_server_settles_everything(stage: Rehearsal) -> None:
     viewer.leaves()
     assert charged_ms(stage, "lou") == 2_000
     assert stage.diary.entries.count(("ended", viewer.connected["session_id"], "INTERRUPTED restart")) == 1
-
-
-def heard(stage: Rehearsal) -> int:
-    """Return the milliseconds of audio that the worker was given."""
-    return round(sum(stream.received_seconds for stream in stage.pool.opened) * 1000)

@@ -77,6 +77,7 @@ class Gateway:
         self._losses_counted = 0
         self._tasks = Tasks()
         self._started = False
+        self._ends = Tasks()
         self._stopping: asyncio.Task[None] | None = None
         self.catalogue = Catalogue.load(engine_settings(settings))
         self.plans = load_plans(settings)
@@ -194,7 +195,7 @@ class Gateway:
         if not self._started:
             return
         if self._stopping is None:
-            self._stopping = asyncio.get_running_loop().create_task(self._stop(), name="stop")
+            self._stopping = self._ends.start(self._stop(), name="stop")
         await asyncio.shield(self._stopping)
 
     async def _stop(self) -> None:
@@ -211,7 +212,11 @@ class Gateway:
     async def _every(seconds: float, work: Callable[[], None]) -> None:
         while True:
             await asyncio.sleep(seconds)
-            work()
+            try:
+                work()
+            except Exception:
+                # Broad, for one session that fails must not end the work for all the others.
+                log.exception("Work in the background failed")
 
     def _note(self) -> None:
         self.diary.note(self.hub.sessions.values())
@@ -238,7 +243,10 @@ class Gateway:
 
     def _ended_elsewhere(self, session: LiveSession) -> None:
         """The store says that a session of ours is over: by the reaper, or by an admin of another process."""
-        self.hub.end_by_admin(session.id)
+        if session.state is State.ENDED_BY_ADMIN:
+            self.hub.end_by_admin(session.id)
+        else:
+            self.hub.end_as_idle(session.id)
 
     def _fenced(self, boot_id: str) -> None:
         self.till.boot_id = boot_id

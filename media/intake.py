@@ -15,7 +15,7 @@ from av.audio.resampler import AudioResampler
 from media.containers import Item, NotAudio, OpusStart
 from media.containers.ogg import OggDemuxer
 from media.containers.webm import WebmDemuxer
-from media.link import SAMPLE_RATE
+from media.link import BYTES_PER_SECOND, SAMPLE_RATE
 from media.voices import frame_of, samples_of
 
 __all__ = ["ENCODINGS", "Intake", "NotAudio"]
@@ -25,6 +25,11 @@ RATE_MIN, RATE_MAX = 8_000, 48_000
 FRAME_SECONDS_MAX = 0.25
 CONTAINER_FRAME_BYTES_MAX = 1 << 20
 OPUS_RATE = 48_000
+OPUS_BITS_PER_SECOND_MIN = 4_000
+"""Opus speech has 6,000 at least (RFC 6716, section 2.1.1). What claims less is silence without end, which
+would take long to decode and hold up everybody else."""
+BURST_BYTES_MAX = 10 * BYTES_PER_SECOND
+"""Of canonical PCM that one read may give whatever its size."""
 ID3, MPEG = b"ID3", re.compile(rb"\xff[\xf2\xf3\xfa\xfb][\x10-\xe8][^\x03\x07\x0b\x0f]")
 
 
@@ -110,7 +115,9 @@ class _Pcm:
     def flush(self) -> bytes:
         if self._resampler is None:
             return b""
-        return b"".join(map(samples_of, self._resampler.resample(None)))
+        # A resampler that was flushed takes nothing more, and after a `finalize` audio goes on.
+        rest, self._resampler = self._resampler, AudioResampler("s16", "mono", SAMPLE_RATE)
+        return b"".join(map(samples_of, rest.resample(None)))
 
 
 class _Opus:
@@ -123,15 +130,21 @@ class _Opus:
 
     def feed(self, payload: bytes) -> bytes:
         made: list[bytes] = []
+        room = BURST_BYTES_MAX + len(payload) * BYTES_PER_SECOND * 8 // OPUS_BITS_PER_SECOND_MIN
         for item in self._demuxer.feed(payload):
             if isinstance(item, OpusStart):
                 self._begin(item)
-            else:
-                made += self._decode(item)
+                continue
+            pieces = self._decode(item)
+            room -= sum(map(len, pieces))
+            if room < 0:
+                raise NotAudio("So few bytes are no speech of that length: send what a recorder gives.")
+            made += pieces
         return b"".join(made)
 
     def flush(self) -> bytes:
-        return b"".join(map(samples_of, self._resampler.resample(None)))
+        rest, self._resampler = self._resampler, AudioResampler("s16", "mono", SAMPLE_RATE)
+        return b"".join(map(samples_of, rest.resample(None)))
 
     def _begin(self, start: OpusStart) -> None:
         decoder = av.CodecContext.create("opus", "r")

@@ -236,11 +236,12 @@ class Meter:
         self.pause()
         self.stopped = True
 
-    def checkpoints(self) -> list[tuple[str, int]]:
-        """Return the slices whose use has grown since the last call, with what was used of each."""
+    def checkpoints(self, *, again: bool = False) -> list[tuple[str, int]]:
+        """Return the slices whose use has grown since the last call, with what was used of each; `again`: all
+        that are used."""
         grown = []
         for held in self._held:
-            if held.used_ms > held.reported_ms:
+            if held.used_ms > (0 if again else held.reported_ms):
                 held.reported_ms = held.used_ms
                 grown.append((held.slice_id, held.used_ms))
         return grown

@@ -29,7 +29,7 @@ Times are milliseconds since the epoch.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import assert_never
+from typing import Literal, assert_never
 
 from sessions.lifetimes import NEVER_MS
 from sessions.room_effects import (
@@ -115,9 +115,9 @@ class NotHost(Exception):
 
 
 class CannotKick(Exception):
-    """`reason` is "yourself", "owner" (whose room it is) or "too_many" (were kicked already)."""
+    """A kick that is not possible: of oneself, of the owner, or of too many."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: Literal["yourself", "owner", "too_many"]) -> None:
         super().__init__(
             {
                 "yourself": "You cannot remove yourself: leave the room instead",

@@ -112,11 +112,13 @@ def grant(
     size = terms.slice_ms
     final = False
     if scarcest is not None:
-        rest = left[scarcest] - owed_ms
-        if rest <= 0:
+        if left[scarcest] <= 0:
             quota = quotas[scarcest]
             spent = quota.used_ms >= terms.limits_ms[scarcest] + quota.extra_ms
             raise QuotaSpent(kind, scarcest, window_end_ms(scarcest, at_ms), held=not spent)
+        # More may be owed than is left: then all of it is charged, and the next request refused.
+        owed_ms = min(owed_ms, left[scarcest])
+        rest = left[scarcest] - owed_ms
         size = min(size, rest, max(rest // live, SMALLEST_MS))
         final = size == rest
     edge_ms = window_end_ms(Period.HOUR, at_ms)

@@ -233,7 +233,7 @@ class Minutes:
         for number in range(self.passes):
             tick(f"{name}: pass {number + 1} of {self.passes}")
             for kind, submit in (("acquire", books.acquire), ("settle", books.settle)):
-                taken.add(f"{kind}, alone", await one_by_one(submit, self.operations))
+                taken.add(f"{kind}, one after the other", await one_by_one(submit, self.operations))
             for rate in self.rates:
                 for kind, submit in (("acquire", books.acquire), ("settle", books.settle)):
                     cost = await paced(submit, round(rate * self.seconds), rate)

@@ -72,10 +72,11 @@ class Broadcast:
         self.stream_id = stream_id
         self.source_lang = source_lang
         self.started_at = now
-        self.clock = MediaClock()
+        self.clock = MediaClock(channel.loop.call_soon)
         self.source: Source | None = None
         self.ended = False
         self.failed = False
+        self.closing = False
         self._pool = pool
         self._stream: Stream | None = None
         self._revs: dict[tuple[int, str], int] = {}
@@ -107,7 +108,9 @@ class Broadcast:
         return self._stream is not None and self._stream.full
 
     def take_audio(self, pcm: bytes, now: float) -> None:
-        """Hand canonical PCM to the worker."""
+        """Hand canonical PCM to the worker; what comes after the end is nobody's."""
+        if self.closing:
+            return
         self._worker_stream(now).receive_audio(pcm)
         self.clock.take_audio(len(pcm), now)
 
@@ -144,6 +147,7 @@ class Broadcast:
 
     def end(self) -> None:
         """Take nothing more; the source is told when everything is out."""
+        self.closing = True
         if self._stream is not None and not self.ended:
             self._stream.close()
         else:
@@ -288,7 +292,7 @@ class Broadcast:
         for track, topic in self.channel.tracks(lang):
             if track is None:
                 for segment in segments:
-                    topic.publish_final(partial(self._final, segment, lang))
+                    topic.publish_final(partial(self._final, segment, lang), self.clock.ms)
                     _FINAL.inc()
             else:
                 dub = self._dubs.setdefault((lang, track), Dubbing())
@@ -317,5 +321,5 @@ class Broadcast:
         for blocks in self._dubs[lang, track].ready():
             for segment, voice in blocks:
                 spoken = b"" if voice is None else frames.dub_audio(segment[0], voice)
-                topic.publish_final(partial(self._final, segment, lang, spoken=spoken))
+                topic.publish_final(partial(self._final, segment, lang, spoken=spoken), self.clock.ms)
                 _FINAL.inc()

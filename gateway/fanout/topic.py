@@ -5,11 +5,16 @@ interims only while they are the newest. Finals of one loop turn are joined: a b
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Protocol
 
 from gateway.wire.interface import Wire
 from sessions.history import History
+
+SPAN_MS_MAX = 30_000
+"""Media that one final stands for at most: before it there may have been an hour that nobody followed."""
 
 
 class Recorded(Protocol):
@@ -23,12 +28,14 @@ class Topic:
     """The followers and the history of one (channel, kind, language)."""
 
     __slots__ = (
+        "_clock_ms",
         "_finals",
         "_history",
         "_interim",
         "_loop",
         "_record",
         "_scheduled",
+        "_spans_ms",
         "_with_interims",
         "_without",
         "used_at",
@@ -38,6 +45,8 @@ class Topic:
         self, history: History, loop: asyncio.AbstractEventLoop, record: Recorded | None = None
     ) -> None:
         self._history = history
+        self._clock_ms = 0
+        self._spans_ms: deque[int] = deque()
         self._record = record
         self._with_interims: dict[Wire, None] = {}
         self._without: dict[Wire, None] = {}
@@ -78,16 +87,32 @@ class Topic:
         self.flush()
         return self._history.since(epoch, offset)
 
-    def publish_final(self, frame: Callable[[int], bytes]) -> int:
-        """Send what `frame` makes of the new offset; return that offset."""
+    def replayed_ms(self, after: int, until: int | None = None) -> int:
+        """Return how much media the finals after an offset stand for, of those that are kept; to `until`."""
+        first = self.offset - len(self._spans_ms) + 1
+        last = self.offset if until is None else min(until, self.offset)
+        return sum(islice(self._spans_ms, max(0, after + 1 - first), max(0, last + 1 - first)))
+
+    def publish_final(self, frame: Callable[[int], bytes], clock_ms: int = 0) -> int:
+        """Send what `frame` makes of the new offset; return that offset. `clock_ms` is how far the stream has
+        come, which is what somebody pays by who is sent it again."""
         frames = frame(self._history.offset + 1)
         self._finals.append(frames)
         self._interim = b""
         self._schedule()
         offset = self._history.append(frames)
+        self._span(clock_ms)
         if self._record is not None:
             self._record.appended()
         return offset
+
+    def _span(self, clock_ms: int) -> None:
+        # The clock of the next stream begins at 0 again.
+        span_ms = clock_ms - self._clock_ms if clock_ms >= self._clock_ms else clock_ms
+        self._clock_ms = clock_ms
+        self._spans_ms.append(min(span_ms, SPAN_MS_MAX))
+        while len(self._spans_ms) > self.offset + 1 - self._history.oldest:
+            self._spans_ms.popleft()
 
     def publish_interim(self, frames: bytes) -> None:
         """Send frames that matter only until the next of this topic."""

@@ -1,12 +1,13 @@
 """The clock of one stream's media: how much of it was taken, and who waits for it to get somewhere.
 
 Invariant: it moves only by media that was accepted, never by a client's word; each watcher is called once, at
-the first move that reaches its mark or, in a crowd, at one of the next. A thousand viewers cost nothing while
-none of their marks is reached.
+the first move that reaches its mark; a crowd over some turns of the loop. A thousand viewers cost nothing
+while none of their marks is reached.
 """
 
 import heapq
 import itertools
+from collections.abc import Callable
 from typing import Protocol
 
 from media.link import BYTES_PER_SECOND
@@ -14,8 +15,7 @@ from media.link import BYTES_PER_SECOND
 CAPTION_SILENCE_MS_MAX = 10_000
 """Between two captions that came as text: what is longer was a pause of the writer, and no media."""
 REACHED_MAX = 64
-"""Watchers called in one move: what a crowd that came together has to do is spread over several frames, so
-that it does not hold up the event loop. Minutes are asked for long before they are needed."""
+"""Watchers called in one turn of the loop: what a crowd that came together has to do holds nobody up."""
 BYTES_PER_MS = BYTES_PER_SECOND // 1000
 
 
@@ -30,10 +30,17 @@ class MediaClock:
     """Milliseconds of one stream's media: `ms`. Audio counts by its samples; captions that come as text by
     the server's clock, from one to the next. `heard_at` is when it last moved, None before it did."""
 
-    __slots__ = ("_audio_bytes", "_marks", "_order", "_text_ms", "heard_at", "ms")
+    __slots__ = (
+        "_audio_bytes", "_called", "_caption_at", "_captioned_ms", "_marks", "_order", "_soon", "_text_ms",
+        "heard_at", "ms",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, soon: Callable[[Callable[[], None]], object] | None = None) -> None:
         self.ms = 0
+        self._soon = soon
+        self._called = False
+        self._caption_at: float | None = None
+        self._captioned_ms = 0
         self._audio_bytes = 0
         self._text_ms = 0
         self.heard_at: float | None = None
@@ -47,9 +54,12 @@ class MediaClock:
         self._move()
 
     def take_caption(self, now: float) -> None:
-        """Count the time since the last caption, or none after audio, which has counted it already."""
-        if self.heard_at is not None and not self._audio_bytes:
-            self._text_ms += min(int((now - self.heard_at) * 1000), CAPTION_SILENCE_MS_MAX)
+        """Count the time since the last caption, but for what audio has counted of it."""
+        audio_ms = self._audio_bytes // BYTES_PER_MS
+        if self._caption_at is not None:
+            elapsed_ms = min(int((now - self._caption_at) * 1000), CAPTION_SILENCE_MS_MAX)
+            self._text_ms += max(0, elapsed_ms - (audio_ms - self._captioned_ms))
+        self._caption_at, self._captioned_ms = now, audio_ms
         self.heard_at = now
         self._move()
 
@@ -61,8 +71,16 @@ class MediaClock:
         self.ms = self._audio_bytes // BYTES_PER_MS + self._text_ms
         if not self._marks or self._marks[0][0] > self.ms:
             return
-        reached = []
+        self._call()
+
+    def _call(self) -> None:
+        """Call the watchers whose marks are reached; after so many, the loop has its turn first."""
+        self._called = False
+        reached: list[Watcher] = []
         while self._marks and self._marks[0][0] <= self.ms and len(reached) < REACHED_MAX:
             reached.append(heapq.heappop(self._marks)[2])
         for watcher in reached:
             watcher.media_reached(self)
+        if self._marks and self._marks[0][0] <= self.ms and not self._called and self._soon is not None:
+            self._called = True
+            self._soon(self._call)

@@ -37,7 +37,7 @@ class Counter(Protocol):
     def acquire(self, consumption: "Consumption", owed_ms: int) -> None:
         """Ask for a slice; answered by `granted`, `refused` or `unavailable` of the consumption."""
 
-    def settle(self, slice_id: str, used_ms: int, kind: MediaKind) -> None:
+    def settle(self, slice_id: str, used_ms: int, facts: "Facts") -> None:
         """Close a slice."""
 
     def expect(self, consumption: "Consumption", deadline_ms: float) -> None:
@@ -144,6 +144,13 @@ class Consumption:
             self._meter.advance(self._clock.ms - self._joined_ms, self._counter.now_ms())
             self._perform()
 
+    def charge(self, ms: int) -> None:
+        """Count media that was sent besides."""
+        self.catch_up()
+        self._joined_ms -= ms
+        self._meter.advance(self._meter.total_ms + ms, self._counter.now_ms())
+        self._perform()
+
     def media_reached(self, clock: MediaClock) -> None:
         """The stream has come to a mark of the meter."""
         if clock is self._clock:
@@ -178,15 +185,16 @@ class Consumption:
         self._meter.handle_deadline(self._counter.now_ms())
         self._perform()
 
-    def checkpoints(self) -> list[tuple[str, int]]:
-        """Return the slices whose use has grown since the last call."""
+    def checkpoints(self, *, again: bool = False) -> list[tuple[str, int]]:
+        """Return the slices whose use has grown since the last call; `again`: all that are used, because what
+        the last call returned was not written."""
         if self._clock is not None:
             self._meter.advance(self._clock.ms - self._joined_ms, self._counter.now_ms())
             # Of each session each second: where nothing is to be done, mark and deadline are as they were.
             if effects := self._meter.effects():
                 self._carry_out(effects)
                 self._perform()
-        return self._meter.checkpoints()
+        return self._meter.checkpoints(again=again)
 
     def pause(self) -> None:
         """The session's connection is lost: give back what it holds, and count no further."""
@@ -219,7 +227,7 @@ class Consumption:
             case meter.Acquire():
                 self._counter.acquire(self, effect.owed_ms)
             case meter.Settle():
-                self._counter.settle(effect.slice_id, effect.used_ms, self.facts.kind)
+                self._counter.settle(effect.slice_id, effect.used_ms, self.facts)
             case meter.Warn():
                 if self.spender is not None:
                     self.spender.minutes_warned(effect.period)

@@ -78,7 +78,7 @@ class Purse:
         """Audio waits: see that there are minutes for it."""
         self._consumption.need()
 
-    def settle(self) -> None:
+    def catch_up(self) -> None:
         """Charge everything that has passed."""
         self._consumption.catch_up()
 
@@ -105,6 +105,11 @@ class Purse:
         left, self._left = self._left, None
         missed_ms = clock.ms - left[1] if replayed and left is not None and left[0] is clock else 0
         self._attach(clock, missed_ms)
+
+    def charge(self, ms: int) -> None:
+        """Pay for media that was sent besides what the stream's clock tells of."""
+        if ms:
+            self._consumption.charge(ms)
 
     def turn_to_subtitles(self) -> bool:
         """Go on with minutes of subtitles, if those of dubbing are spent and the plan says so."""

@@ -6,11 +6,11 @@ even if the store is down for now.
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from gateway.alarms import Alarms
-from gateway.metering.consumption import Consumption
+from gateway.metering.consumption import Consumption, Facts
 from gateway.metrics import BILLED_SECONDS, SLICES
 from gateway.stores.interface import StoreDown, Writer
 from gateway.stores.minutes import (
@@ -23,16 +23,26 @@ from gateway.stores.minutes import (
     Spent,
 )
 from sessions.plans import Plans
-from sessions.slices import Grant, MediaKind
+from sessions.slices import Grant, Settled
 
 ACQUIRE_SECONDS_MAX = 2.0
 """A session waits this long for a slice while the store is down; then it is refused, or used to its end."""
+SETTLE_SECONDS_MAX = 1.0
+"""A new session waits this long for what those before it gave back."""
 CHECKPOINT_SECONDS = 1.0
 MARKS_MAX = 250
 """Of one operation, so that neither the loop nor the database is held for long."""
 
 
 _GRANTED, _SPENT, _UNAVAILABLE = map(SLICES.labels, ("granted", "spent", "unavailable"))
+
+
+Wait = Callable[[list["asyncio.Future[Settled]"]], Awaitable[object]]
+
+
+async def wait_briefly(settling: list["asyncio.Future[Settled]"]) -> None:
+    """Wait until all are settled, or SETTLE_SECONDS_MAX are over."""
+    await asyncio.wait(settling, timeout=SETTLE_SECONDS_MAX)
 
 
 class Clocks(Protocol):
@@ -50,7 +60,7 @@ class Till:
 
     def __init__(
         self, writer: Writer, plans: Plans, boot_id: str, alarms: Alarms, clocks: Clocks,
-        new_id: Callable[[str], str],
+        new_id: Callable[[str], str], wait: Wait = wait_briefly,
     ) -> None:  # fmt: skip
         self.plans = plans
         self.boot_id = boot_id
@@ -63,6 +73,9 @@ class Till:
         self._checkpoints = Checkpoints()
         self._open: dict[Consumption, Deadline] = {}
         self._noting: list[asyncio.Future[None]] = []
+        self._missed = False
+        self._settling: dict[tuple[str, str], set[asyncio.Future[Settled]]] = {}
+        self._wait = wait
 
     def __len__(self) -> int:
         return len(self._open)
@@ -88,13 +101,29 @@ class Till:
         answer = self._writer.submit(self._acquisitions, operation, patience_seconds=ACQUIRE_SECONDS_MAX)
         answer.add_done_callback(lambda done: self._answered(consumption, slice_id, done))
 
-    def settle(self, slice_id: str, used_ms: int, kind: MediaKind) -> None:
+    def settle(self, slice_id: str, used_ms: int, facts: Facts) -> None:
         """Close a slice."""
         if used_ms:
-            BILLED_SECONDS.labels(kind.value).inc(used_ms / 1000)
+            BILLED_SECONDS.labels(facts.kind.value).inc(used_ms / 1000)
         operation = Settle(slice_id, used_ms, "owner", self.now_ms())
         settled = self._writer.submit(self._settlements, operation, patience_seconds=math.inf)
-        settled.add_done_callback(_retrieved)
+        user = facts.tenant_id, facts.subject
+        self._settling.setdefault(user, set()).add(settled)
+        settled.add_done_callback(lambda done: self._settled(user, done))
+
+    async def settled(self, tenant_id: str, subject: str) -> None:
+        """Wait a moment for what a user's sessions have given back to be written: who ended one is not to be
+        kept out by it."""
+        settling = [future for future in self._settling.get((tenant_id, subject), ()) if not future.done()]
+        if settling:
+            await self._wait(settling)
+
+    def _settled(self, user: tuple[str, str], done: "asyncio.Future[Settled]") -> None:
+        _retrieved(done)
+        settling = self._settling[user]
+        settling.discard(done)
+        if not settling:
+            del self._settling[user]
 
     def expect(self, consumption: Consumption, deadline_ms: float) -> None:
         """Have the consumption look at the clock then."""
@@ -118,7 +147,8 @@ class Till:
         self._noting = [note for note in self._noting if not note.done()]
         if self._noting:
             return
-        marks = [mark for consumption in list(self._open) for mark in consumption.checkpoints()]
+        again, self._missed = self._missed, False
+        marks = [mark for consumption in list(self._open) for mark in consumption.checkpoints(again=again)]
         for first in range(0, len(marks), MARKS_MAX):
             self._noting.append(self._note(marks[first : first + MARKS_MAX]))
 
@@ -131,8 +161,12 @@ class Till:
     def _note(self, marks: list[tuple[str, int]]) -> "asyncio.Future[None]":
         operation = Checkpoint(tuple(marks))
         noted = self._writer.submit(self._checkpoints, operation, patience_seconds=CHECKPOINT_SECONDS)
-        noted.add_done_callback(_retrieved)
+        noted.add_done_callback(self._noted)
         return noted
+
+    def _noted(self, done: "asyncio.Future[None]") -> None:
+        if done.cancelled() or done.exception() is not None:
+            self._missed = True
 
     def close(self) -> None:
         """Settle everything that is open."""
@@ -152,11 +186,11 @@ class Till:
         elif isinstance(error, StoreDown):
             # It may have been written all the same, after a connection was lost in its commit.
             _UNAVAILABLE.inc()
-            self.settle(slice_id, 0, consumption.facts.kind)
+            self.settle(slice_id, 0, consumption.facts)
             consumption.unavailable(error)
         else:
             _UNAVAILABLE.inc()
-            self.settle(slice_id, 0, consumption.facts.kind)
+            self.settle(slice_id, 0, consumption.facts)
             consumption.unavailable(StoreDown(str(error)))
             raise error
 

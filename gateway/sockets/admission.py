@@ -53,6 +53,7 @@ class Vouched:
 
     principal: Principal
     quota: messages.Quota | None
+    session_id: str
     seat: Seat | None = None
 
 
@@ -77,18 +78,20 @@ async def vouch(stage: Stage, request: live.Request, first: live.Authenticate, a
     quota = None
     if request.kind is not Kind.PUBLISH or stage.metering == "publisher":
         quota = await _quota(stage, request, principal, first.resume)
-    return Vouched(principal, quota, await _seat(stage, principal, first.resume))
+    session_id = _session_id(stage.hub, request, principal, first.resume)
+    return Vouched(principal, quota, session_id, await _seat(stage, principal, session_id))
 
 
-def admit(stage: Stage, request: live.Request, first: live.Authenticate, principal: Principal) -> Admitted:
+def admit(stage: Stage, request: live.Request, first: live.Authenticate, vouched: Vouched) -> Admitted:
     """Return the session that `first` begins or resumes. Raises NotAdmitted."""
+    principal = vouched.principal
     hub, key = stage.hub, Key(principal.tenant, request.channel_id)
     session = _resumed(hub, request, principal, first.resume, key)
     if session is None:
         channel = hub.channel(key)
         session = Session(
-            new_id("live"), principal.user, principal.tenant, principal.plan.value, request.kind, channel,
-            stage.now(),
+            _fresh(hub, vouched.session_id), principal.user, principal.tenant, principal.plan.value,
+            request.kind, channel, stage.now(),
         )  # fmt: skip
     source_lang = source_lang_of(request, session.channel, hub.default_source_lang)
     if request.kind is Kind.PUBLISH:
@@ -141,12 +144,26 @@ async def _count_connection(stage: Stage, principal: Principal) -> None:
         ) from refusal
 
 
-async def _seat(stage: Stage, principal: Principal, resume: messages.Resume | None) -> Seat | None:
+def _session_id(hub: Hub, request: live.Request, principal: Principal, resume: messages.Resume | None) -> str:
+    """Return the id of the session that this connection will have: its own from before, the one that it takes
+    the channel over from, or a new one. Never one that a client made up."""
+    key = Key(principal.tenant, request.channel_id)
+    before = _resumed(hub, request, principal, resume, key)
+    if before is None and request.kind is Kind.PUBLISH:
+        before = hub.publisher_of(key, principal.user)
+    return before.session_id if before is not None else new_id("live")
+
+
+def _fresh(hub: Hub, session_id: str) -> str:
+    """Return the id for a session that begins, which may not be that of one that was before it."""
+    return new_id("live") if session_id in hub.sessions else session_id
+
+
+async def _seat(stage: Stage, principal: Principal, session_id: str) -> Seat | None:
     count_max = stage.sessions_max(principal)
     if stage.seats is None or not count_max:
         return None
-    session = resume.session_id if resume is not None else new_id("live")
-    seat = await stage.seats.take(principal.tenant, principal.user, session, count_max)
+    seat = await stage.seats.take(principal.tenant, principal.user, session_id, count_max)
     if seat is None:
         raise too_many_sessions(TooManyAtOnce("live sessions", count_max))
     return seat

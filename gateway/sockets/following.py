@@ -51,15 +51,28 @@ class Following:
         elif len(topic) == 1:
             self._stage.hub.retarget(session.channel)
 
-    def pay(self, *, resumed: bool, replayed: bool = False) -> None:
-        """Pay for what is followed from now on and, after a loss, for what was replayed of it."""
+    def pay(self, *, known: bool = False, replayed_after: int | None = None) -> None:
+        """Pay for what is followed from now on, and for what was replayed after an offset (None: nothing).
+
+        A session that is `known` pays for its absence by the stream's clock, and for what came before it
+        joined by what the finals stand for; one that is not, for every final.
+        """
         session = self._session
+        if session.channel.personal or not self._stage.pays_for_channel(session):
+            return
+        topic, joined = self.topic, session.joined
+        same = known and joined is not None and joined[0] == topic.epoch
+        if not same:
+            session.joined = topic.epoch, topic.offset
+        if replayed_after is not None:
+            until = joined[1] if same and joined is not None else None
+            self._stage.purse(session).charge(topic.replayed_ms(replayed_after, until))
         broadcast = self._stage.hub.broadcasts.get(session.channel.key)
-        if session.channel.personal or broadcast is None or not self._stage.pays_for_channel(session):
+        if broadcast is None:
             return
         purse = self._stage.purse(session)
-        if resumed:
-            purse.go_on(broadcast.clock, replayed=replayed)
+        if known:
+            purse.go_on(broadcast.clock, replayed=same and replayed_after is not None)
         else:
             purse.attach(broadcast.clock)
 
@@ -100,5 +113,6 @@ class Following:
         self.leave()
         self.lang = lang
         topic = self.topic
+        self._session.joined = topic.epoch, topic.offset
         self.follow(topic)
         tell(self._wire, messages.Target(target_lang=lang, epoch=topic.epoch, offset=topic.offset))

@@ -19,7 +19,7 @@ from gateway.workers.pool import WorkerPool
 from media.engines.base import primary
 from sessions import publishing
 from sessions.history import HistoryLimits
-from sessions.lifetimes import BY_ADMIN, State
+from sessions.lifetimes import BY_ADMIN, IDLE, State
 from sessions.live import Kind
 
 SWEEP_SECONDS = 5.0
@@ -47,6 +47,9 @@ class Connection(Protocol):
     def end_by_admin(self) -> None:
         """Close: an admin has ended the session."""
 
+    def end_as_idle(self) -> None:
+        """Close: the session was taken for idle."""
+
 
 class Diary(Protocol):
     """Where it is written down what becomes of sessions."""
@@ -65,7 +68,8 @@ class Diary(Protocol):
 class Session:
     """A live session, which outlasts its connection by the grace time. `own` is the broadcast that it
     brings itself: a publisher's, or a personal stream's; `purse` what it pays with, None until it pays;
-    `outcome` what it comes to if its connection does not come back."""
+    `outcome` what it comes to if its connection does not come back; `joined` the epoch and offset from which
+    on it has followed its topic."""
 
     session_id: str
     user: str
@@ -82,6 +86,7 @@ class Session:
     payload_bytes: int = 0
     ended: bool = False
     purse: Purse | None = None
+    joined: tuple[str, int] | None = None
 
     def seconds(self) -> tuple[float, float]:
         """Return seconds of media that it was sent or has brought, and of those that were charged."""
@@ -156,7 +161,7 @@ class Hub:
             channel.publishing, session.user, session.session_id, self.loop.time()
         )
         old = self.broadcasts.get(channel.key)
-        if old is not None and not claimed.new_stream and not old.ended and old.source_lang == source_lang:
+        if old is not None and not claimed.new_stream and not old.closing and old.source_lang == source_lang:
             session.own = old
             self._supersede(claimed.superseded, session)
             channel.announce()
@@ -230,6 +235,15 @@ class Hub:
         if session.socket is not None:
             session.socket.end_by_admin()
         self.end(session, State.ENDED_BY_ADMIN, BY_ADMIN)
+
+    def end_as_idle(self, session_id: str) -> None:
+        """Tell a session that was taken for idle, if it is one of this process, to begin anew."""
+        session = self.sessions.get(session_id)
+        if session is None:
+            return
+        if session.socket is not None:
+            session.socket.end_as_idle()
+        self.end(session, State.INTERRUPTED, IDLE)
 
     def end(self, session: Session, state: State, reason: str) -> None:
         """A session is over for good."""

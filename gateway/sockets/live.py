@@ -143,7 +143,7 @@ class LiveSocket:
         """The channel's stream has started in `source_lang`: refuse if nothing translates from it."""
         assert self.following is not None
         if self._stage.catalogue.serves(source_lang, self.following.lang):
-            self.following.pay(resumed=False)
+            self.following.pay()
             return
         sentence = self._stage.unserved(source_lang, self.following.lang)
         self._rules.refuse("LANGUAGE_NOT_SERVED", sentence, endings.POLICY,
@@ -153,6 +153,11 @@ class LiveSocket:
     def end_by_admin(self) -> None:
         """Close: an admin has ended the session."""
         self._rules.refuse("ENDED_BY_ADMIN", "An admin has ended this session", endings.ENDED_BY_ADMIN)
+        self.perform()
+
+    def end_as_idle(self) -> None:
+        """Close: the session was taken for idle."""
+        self._rules.refuse("SESSION_IDLE", "This session was taken for idle; reconnect", endings.TRY_LATER)
         self.perform()
 
     # --- what the broadcast reports -------------------------------------------------------------------
@@ -169,7 +174,7 @@ class LiveSocket:
         if self._session is not None and self._session.own is not None:
             self._flush_topic()
             if self._session.purse is not None:
-                self._session.purse.settle()
+                self._session.purse.catch_up()
             self._rules.stream_ended(*self._session.seconds())
             self.perform()
 
@@ -265,7 +270,7 @@ class LiveSocket:
             if self._rules.state is not live.State.CHECKING:
                 self._leave_seat()
                 return
-            admitted = admit(self._stage, request, effect, vouched.principal)
+            admitted = admit(self._stage, request, effect, vouched)
         except NotAdmitted as refusal:
             self._leave_seat()
             self._rules.refuse(refusal.code, str(refusal), refusal.ending, **refusal.fields)
@@ -314,7 +319,7 @@ class LiveSocket:
         if follows:
             following.follow(topic)
         if request.kind is not Kind.PUBLISH:
-            following.pay(resumed=known, replayed=resync is None)
+            following.pay(known=known, replayed_after=resume.offset if resume and resync is None else None)
 
     # --- going ----------------------------------------------------------------------------------------
 

@@ -95,6 +95,7 @@ class Stage:
         """Return what a user has used and has left. Raises StoreDown, also while nothing can be written."""
         if self.till.down:
             raise StoreDown("Minutes cannot be written")
+        await self.till.settled(principal.tenant, principal.user)
         return await self.usage.of(principal.tenant, principal.user, principal.plan.value, self.till.now_ms())
 
 

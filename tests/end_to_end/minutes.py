@@ -125,15 +125,19 @@ class Speaker:
         self._speaking = False
 
     async def heard(self) -> None:
-        """Wait until the server has taken everything that was sent."""
-        self.peer.say(type="ping")
-        await self.peer.take("pong")
+        """Wait until the server has taken everything that was sent: also what waited for minutes."""
+        deadline = time.monotonic() + 20
+        taken = -1.0
+        while taken != round(self.sent_bytes / 1000 / BYTES_PER_MS, 3):
+            assert time.monotonic() < deadline, (taken, self.sent_bytes)
+            self.peer.say(type="ping")
+            taken = (await self.peer.take("pong")).get("received_seconds", 0.0)
 
     async def ends(self) -> dict[str, Any]:
         """End the session; return `ended`."""
         self.stops()
         self.peer.say(type="end")
-        ended: dict[str, Any] = await self.peer.take("ended")
+        ended: dict[str, Any] = await self.peer.take("ended", within_seconds=40)
         assert await self.peer.closed() == 1000
         return ended
 

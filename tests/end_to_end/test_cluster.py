@@ -4,8 +4,9 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.stores.schema import boots, quota_slices, usage_events
-from tests.databases import Postgres
+from tests.databases import Postgres, apart
 from tests.databases import redis_server as run_redis
 from tests.end_to_end.minutes import CHEAP, LOOK_SECONDS, Books, Speaker, fan, until
 from tests.end_to_end.peers import Crowd, crowd_of
@@ -34,36 +35,62 @@ SETTINGS = {
 }
 
 
-@dataclass
-class Cluster:
-    """A server that leads the reaper, another that does not, and people at each."""
+@dataclass(frozen=True)
+class Servers:
+    """One that leads the reaper, and another that does not."""
 
     leader: House
     other: House
     books: Books
+
+
+@dataclass(frozen=True)
+class Cluster(Servers):
+    """With people at each."""
+
     at_leader: Crowd
     at_other: Crowd
 
 
-@pytest.fixture
-async def cluster(postgres: Postgres, tmp_path: Path) -> AsyncIterator[Cluster]:
-    async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(postgres.fresh_database())
+@contextmanager
+def two_servers(postgres: Postgres, folder: Path) -> Iterator[Servers]:
+    """Start two servers on a database and a Redis of their own."""
+    url = apart(postgres.migrated_database())
+    with ExitStack() as stack:
+        stack.callback(lambda: apart(postgres.drop(url)))
         # A leader that is killed leaves its lease behind: no other test is to wait for that.
         redis = stack.enter_context(run_redis())
         settings = CHEAP | SETTINGS | {"DATABASE_URL": url, "REDIS_URL": redis.url}
-        starting = (asyncio.to_thread(open_house, tmp_path / name, **settings) for name in ("a", "b"))
-        houses = await asyncio.gather(*starting)
+        with ThreadPoolExecutor(2) as threads:
+            starting = [threads.submit(open_house, folder / name, **settings) for name in ("a", "b")]
+        houses = [started.result() for started in starting]
         for house in houses:
             stack.callback(close_house, house)
-        await until(lambda: leading(*houses) == 1, "a leader")
+        deadline = time.monotonic() + 20
+        while leading(*houses) != 1:
+            assert time.monotonic() < deadline
         leader, other = sorted(houses, key=leading, reverse=True)
-        yield Cluster(
-            leader, other, Books(leader.data_dir, url),
-            await stack.enter_async_context(crowd_of(leader)),
-            await stack.enter_async_context(crowd_of(other)),
-        )  # fmt: skip
+        yield Servers(leader, other, Books(leader.data_dir, url))
         assert leading(*(house for house in houses if house.process.poll() is None)) <= 1
+
+
+@pytest.fixture(scope="module")
+def servers(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Servers that all tests share, the last of which kills one."""
+    with two_servers(postgres, tmp_path_factory.mktemp("cluster")) as two:
+        yield two
+
+
+@asynccontextmanager
+async def peopled(servers: Servers) -> AsyncIterator[Cluster]:
+    async with crowd_of(servers.leader) as at_leader, crowd_of(servers.other) as at_other:
+        yield Cluster(servers.leader, servers.other, servers.books, at_leader, at_other)
+
+
+@pytest.fixture
+async def cluster(servers: Servers) -> AsyncIterator[Cluster]:
+    async with peopled(servers) as cluster:
+        yield cluster
 
 
 def leading(*houses: House) -> float:
@@ -140,7 +167,8 @@ async def an_admin_at_one_ends_a_session_at_the_other(cluster: Cluster) -> None:
             assert time.monotonic() - began < 3
             await cluster.books.become(one.session_id, "ENDED_BY_ADMIN", "ended_by_admin")
     await cluster.books.settled()
-    assert await cluster.books.billed() == {here.session_id: 700, there.session_id: 700}
+    billed = await cluster.books.billed()
+    assert billed[here.session_id] == billed[there.session_id] == 700
 
 
 async def killed(cluster: Cluster, victim: House, at_victim: Crowd, at_survivor: Crowd, wait: float) -> None:
@@ -186,16 +214,6 @@ async def killed(cluster: Cluster, victim: House, at_victim: Crowd, at_survivor:
     }
 
 
-async def test_one_is_killed_and_the_other_takes_over(cluster: Cluster) -> None:
-    await killed(cluster, cluster.other, cluster.at_other, cluster.at_leader, wait=2 * LEASE_SECONDS + 6)
-
-
-@pytest.mark.chaos
-async def test_the_one_that_leads_is_killed_and_the_other_takes_over(cluster: Cluster) -> None:
-    wait = REAPER_LEASE_SECONDS + 2 * LEASE_SECONDS + 10
-    await killed(cluster, cluster.leader, cluster.at_leader, cluster.at_other, wait)
-
-
 async def test_one_that_was_taken_for_gone_goes_on_and_nothing_counts_twice(cluster: Cluster) -> None:
     slow = await people(cluster.at_other, "slow")
     for speaker in slow:
@@ -223,7 +241,8 @@ async def test_one_that_was_taken_for_gone_goes_on_and_nothing_counts_twice(clus
         assert round(ended["billed_seconds"] * 1000) == speaker.sent_ms
     await add_up(cluster)
     billed = await cluster.books.billed()
-    assert billed == {speaker.session_id: speaker.sent_ms for speaker in slow}
+    due = {speaker.session_id: speaker.sent_ms for speaker in slow}
+    assert {session_id: billed[session_id] for session_id in due} == due
     late = [row for row in await cluster.books.rows(select(usage_events)) if row["late"]]
     assert late
     assert len({row["id"] for row in late}) == len(late)
@@ -249,3 +268,17 @@ async def goes_on_under_a_new_boot(cluster: Cluster, speaker: Speaker, fenced: s
             return
         assert time.monotonic() < deadline, (rows, states[speaker.session_id])
         await asyncio.sleep(LOOK_SECONDS)
+
+
+@pytest.mark.chaos
+async def test_the_one_that_leads_is_killed_and_the_other_takes_over(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    wait = REAPER_LEASE_SECONDS + 2 * LEASE_SECONDS + 10
+    with two_servers(postgres, tmp_path) as servers:
+        async with peopled(servers) as cluster:
+            await killed(cluster, servers.leader, cluster.at_leader, cluster.at_other, wait)
+
+
+async def test_one_is_killed_and_the_other_takes_over(cluster: Cluster) -> None:
+    await killed(cluster, cluster.other, cluster.at_other, cluster.at_leader, wait=2 * LEASE_SECONDS + 6)

@@ -145,10 +145,8 @@ async def recovered(books: Books, url: str) -> None:
 async def killed_again_and_again(data_dir: Path, url: str, *, kills: int, count: int, seed: int) -> Toll:
     """Kill so many lives of a server with so many sessions each; hold the books to what was sent."""
     chance, books = random.Random(seed), Books(data_dir, url)
-    lives = []
     toll = Toll()
-    for life in range(kills):
-        lives.append(await one_life(data_dir, url, life, count, chance, books))
+    lives = [await one_life(data_dir, url, life, count, chance, books) for life in range(kills)]
     await books.audited()
     await recovered(books, url)
     billed = await books.billed("subject")

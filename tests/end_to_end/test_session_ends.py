@@ -1,6 +1,7 @@
 """How sessions end, and what becomes of what they held: as the store says it, and as the client is told."""
 
 import asyncio
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ SLICE_SECONDS = 2
 STILL_SECONDS = 5
 """A stream that has stood still for less may hold one more slice."""
 GRACE_SECONDS = 0.2
-LENGTH_SECONDS = 4.0
+LENGTH_SECONDS = 8.0
 IDLE_SECONDS = 2.5
 LOST_WITHIN_SECONDS = 12.0
 """Lost sessions are looked at every few seconds."""
@@ -118,7 +119,7 @@ async def test_by_themselves_when_their_time_is_up(tmp_path: Path) -> None:
     with opened(tmp_path, **changes) as house:
         # All of these wait, so they wait together.
         async with crowd_of(house) as crowd, asyncio.TaskGroup() as tasks:
-            for ends in (ended, lost, too_long, idle):
+            for ends in (lost, too_long, idle):
                 tasks.create_task(ends(crowd, books))
         await books.add_up()
 
@@ -127,6 +128,7 @@ async def test_by_an_admin_at_once_and_not_because_they_stand_still(tmp_path: Pa
     books = Books(tmp_path)
     with opened(tmp_path, LIVE_QUOTA_SLICE_SECONDS=str(SLICE_SECONDS)) as house:
         async with crowd_of(house) as crowd, asyncio.TaskGroup() as tasks:
+            tasks.create_task(ended(crowd, books))
             tasks.create_task(an_admin_ends_them_at_once(crowd, books))
             tasks.create_task(
                 nothing_is_held_before_the_first_frame_nor_for_long_after_the_last(crowd, books)
@@ -172,3 +174,23 @@ async def listed(client: httpx.AsyncClient, session_id: str) -> dict[str, Any]:
             if session["session_id"] == session_id:
                 found: dict[str, Any] = session
                 return found
+
+
+async def test_with_their_server_when_it_is_told_to_stop(tmp_path: Path) -> None:
+    books = Books(tmp_path)
+    with opened(tmp_path) as house:
+        async with crowd_of(house) as crowd:
+            publisher = Speaker(crowd, "stage/publish", token("creator"))
+            viewer = await crowd.joins("stage/subtitles?target_lang=en", fan("viewer"))
+            await publisher.joins()
+            publisher.says_ms(1340)
+            await publisher.heard()
+            speakers = [await speaker(crowd, f"own-{number}", 730 + number) for number in range(5)]
+            house.process.send_signal(signal.SIGTERM)
+            for peer in (publisher.peer, viewer, *(each.peer for each in speakers)):
+                assert await peer.closed() == 1012
+            assert await asyncio.to_thread(house.process.wait, 20) == 0
+    due = {each.session_id: each.sent_ms for each in speakers} | {viewer.connected["session_id"]: 1340}
+    assert await books.billed() == due
+    assert set((await books.states()).values()) == {("INTERRUPTED", "restart")}
+    await books.add_up()

@@ -342,6 +342,10 @@ class PaperStore:
         self._engine.dispose()
 
 
+async def nothing(_settling: object) -> None:
+    """Wait for nothing: on paper no time passes meanwhile."""
+
+
 class PaperDiary:
     """What became of sessions: (what, session id, how)."""
 
@@ -444,7 +448,7 @@ class Rehearsal:
         plans, alarms = load_plans(self.settings), Alarms(self.clock.loop)
         self.slices = (f"slice_{number}" for number in itertools.count())
         self.till = Till(
-            self.store, plans, "boot_paper", alarms, self.clock, lambda _prefix: next(self.slices)
+            self.store, plans, "boot_paper", alarms, self.clock, lambda _prefix: next(self.slices), nothing
         )
         self.stage = Stage(
             hub=self.hub,

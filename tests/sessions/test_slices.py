@@ -95,8 +95,13 @@ class TestGrant:
 
     def test_what_was_sent_already_comes_on_top_and_first(self) -> None:
         assert granted(owed_ms=90_000).granted_ms == 150_000
+        assert granted({Period.HOUR: Quota(599_000)}, owed_ms=999).granted_ms == 1_000
+
+    def test_of_more_that_is_owed_than_is_left_all_that_is_left_is_charged(self) -> None:
+        given = granted({Period.HOUR: Quota(599_000)}, owed_ms=7_500)
+        assert (given.granted_ms, given.final) == (1_000, True)
         with pytest.raises(QuotaSpent):
-            granted({Period.HOUR: Quota(599_000)}, owed_ms=1_000)
+            granted({Period.HOUR: Quota(600_000)}, owed_ms=6_500)
 
     def test_it_ends_with_the_hour(self) -> None:
         given = granted(now_ms=NOON_MS + HOUR_MS - 20_000)
@@ -149,9 +154,9 @@ class TestGrant:
             spent = refusal
         if spent is not None:
             assert limited[spent.period] != UNLIMITED
-            assert quotas[spent.period].used_ms + owed_ms >= limited[spent.period]
+            assert quotas[spent.period].used_ms >= limited[spent.period]
             return
-        assert given.granted_ms > owed_ms
+        assert given.granted_ms > owed_ms or given.final
         assert given.granted_ms - owed_ms <= given.expires_at_ms - now_ms
         for period, limit in limited.items():
             if limit != UNLIMITED:

@@ -33,7 +33,7 @@ class PaperCounter:
     def acquire(self, consumption: Consumption, owed_ms: int) -> None:
         self.asked.append(owed_ms)
 
-    def settle(self, slice_id: str, used_ms: int, kind: MediaKind) -> None:
+    def settle(self, slice_id: str, used_ms: int, facts: Facts) -> None:
         self.settled.append((slice_id, used_ms))
 
     def expect(self, consumption: Consumption, deadline_ms: float) -> None:

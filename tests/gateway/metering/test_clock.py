@@ -1,5 +1,7 @@
 """The clock of a stream's media: audio by its samples, captions by the server's clock, each mark once."""
 
+from collections.abc import Callable
+
 from gateway.metering.clock import REACHED_MAX, MediaClock
 
 
@@ -33,13 +35,24 @@ def test_captions_count_the_time_between_them_and_a_pause_at_most_ten_seconds() 
     assert ms == [0, 3_500, 3_500, 13_500, 23_500, 24_000]
 
 
-def test_captions_beside_audio_are_counted_already() -> None:
+def test_of_the_time_between_captions_what_audio_has_counted_is_not_counted_again() -> None:
     clock = MediaClock()
     clock.take_caption(100.0)
     clock.take_caption(101.0)
     clock.take_audio(32_000, 102.0)
+    clock.take_caption(105.0)
+    assert (clock.ms, clock.heard_at) == (1_000 + 1_000 + 3_000, 105.0)
+    clock.take_audio(32 * 4_000, 109.0)
     clock.take_caption(109.0)
-    assert (clock.ms, clock.heard_at) == (2_000, 109.0)
+    assert clock.ms == 9_000
+
+
+def test_one_frame_of_audio_makes_no_captions_free() -> None:
+    clock = MediaClock()
+    clock.take_audio(640, 0.0)
+    for second in range(7):
+        clock.take_caption(float(second))
+    assert clock.ms == 20 + 6_000
 
 
 def test_each_mark_is_told_once_at_the_first_move_that_reaches_it() -> None:
@@ -72,14 +85,17 @@ def test_one_that_asks_again_as_it_is_told_is_told_at_the_next_move() -> None:
     assert waiting.reached == [60, 61]
 
 
-def test_a_crowd_is_called_over_several_moves_and_nobody_is_left_out() -> None:
-    clock = MediaClock()
+def test_a_crowd_is_called_over_several_turns_of_the_loop_and_nobody_is_left_out() -> None:
+    turns: list[Callable[[], None]] = []
+    clock = MediaClock(turns.append)
     crowd = [Marker() for _ in range(3 * REACHED_MAX)]
     for one in crowd:
         clock.watch(1, one)
-    for frame in range(1, 5):
-        clock.take_audio(640, frame / 50)
-        assert sum(one.called for one in crowd) == min(frame, 3) * REACHED_MAX
+    clock.take_audio(640, 0.0)
+    for turn in range(1, 4):
+        assert sum(one.called for one in crowd) == turn * REACHED_MAX
+        if turns:
+            turns.pop()()
     assert all(one.called == 1 for one in crowd)
 
 

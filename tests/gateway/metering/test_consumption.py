@@ -135,8 +135,21 @@ def test_the_socket_is_told_in_order(
     assert spender.told[2:] == [SPENT]
     assert viewer.stopped
     plays(clock, 1_000)
+    assert viewer.total_ms == 10_000
     viewer.close()
     assert counter.settled == [("one", 10_000)]
+
+
+@pytest.mark.parametrize("spent", [True, False])
+def test_a_bad_answer_finds_all_that_had_passed_by_then(viewer: Consumption, spent: bool) -> None:
+    clock = MediaClock()
+    viewer.attach(clock)
+    plays(clock, 520)
+    if spent:
+        viewer.refused(SPENT)
+    else:
+        viewer.unavailable(StoreDown("away"))
+    assert (viewer.owed_ms, viewer.total_ms) == (520, 520)
 
 
 def test_a_store_that_is_away_is_told_too(viewer: Consumption, spender: PaperSpender) -> None:

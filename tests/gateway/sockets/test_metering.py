@@ -161,6 +161,22 @@ class TestViewers:
         }  # fmt: skip
         assert charged_ms(stage, "noa") == held_ms(stage) == 0
 
+    def test_who_ends_before_the_first_slice_has_come_is_told_when_it_has(self, stage: Rehearsal) -> None:
+        viewer, publisher = joins(stage), stage.joins("publish", user="noa")
+        stage.store.held = True
+        publisher.sends(FRAME)
+        viewer.says(type="end")
+        stage.settle()
+        assert viewer.hears("ended") == []
+        publisher.sends(FRAME)
+        stage.store.held = False
+        stage.store.write_all()
+        stage.settle()
+        (ended,) = viewer.hears("ended")
+        assert (ended["audio_seconds"], ended["billed_seconds"]) == (0.25, 0.25)
+        assert viewer.wire.close_code == 1000
+        assert (charged_ms(stage), held_ms(stage)) == (250, 0)
+
     def test_another_language_is_no_second_charge(self, stage: Rehearsal) -> None:
         viewer, publisher = joins(stage), stage.joins("publish", user="noa")
         speaks(stage, publisher, 2)

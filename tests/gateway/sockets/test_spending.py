@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from auth.principal import Plan
+from auth.principal import Plan, Role
 from gateway.session_book import SessionBook
 from gateway.sockets.diary import BookedDiary
 from gateway.stores.schema import quota_overrides
@@ -23,6 +23,7 @@ from tests.gateway.sockets.minutes import (
     refused,
     speaks,
 )
+from tests.house import token
 
 ONE = "2026-11-21T13:00:00Z"
 SPENT = {
@@ -154,6 +155,16 @@ class TestSpent:
         speaks(stage, back if personal else speaker, 2)
         back.leaves()
         assert (charged_ms(stage), held_ms(stage)) == (7_000, 0)
+
+    def test_but_by_what_its_user_has_spent_meanwhile(self, stage: Rehearsal) -> None:
+        mine = joins(stage)
+        speaks(stage, mine, 5)
+        mine.leaves()
+        speaks(stage, joins(stage), 56)
+        assert mine.connected["session_id"] in stage.hub.sessions
+        back = stage.arrives()
+        error = back.authenticates(token("dana", Role.CREATOR, Plan.FREE), mine.position)
+        assert error == SPENT
 
     def test_nor_is_a_publisher_by_its_own_second_connection(self) -> None:
         stage = metered(channel_metering="publisher")

@@ -127,9 +127,14 @@ def degraded(house: House) -> set[str]:
 
 async def is_degraded(house: House, *parts: str) -> None:
     """Wait until exactly these parts are said to be lost, by both who ask."""
-    await until(lambda: degraded(house) == set(parts), f"degraded: {parts}, not {degraded(house)}")
-    assert house.metric("stagedoor_degraded") == len(parts)
-    assert all(house.metric("stagedoor_degraded", part=part) == 1 for part in parts)
+
+    def said() -> bool:
+        gauges = [house.metric("stagedoor_degraded", part=part) for part in parts]
+        return degraded(house) == set(parts) and sum(gauges) == house.metric("stagedoor_degraded") == len(
+            parts
+        )
+
+    await until(said, f"degraded: {parts}")
 
 
 class Load:
@@ -194,10 +199,17 @@ async def loaded(house: House) -> AsyncIterator[Load]:
 
 
 async def newcomer_is_refused(crowd: Crowd) -> None:
-    newcomer = await crowd.arrives("own-new/subtitles?target_lang=en")
-    error = await newcomer.authenticate(fan("newcomer"))
-    assert (error["code"], error["status"], error["recoverable"]) == ("STORE_UNAVAILABLE", 503, True)
-    assert error["retry_after_seconds"] > 0
+    deadline = time.monotonic() + 10
+    while True:
+        newcomer = await crowd.arrives("own-new/subtitles?target_lang=en")
+        answer = await newcomer.authenticate(fan("newcomer"))
+        if answer["type"] == "error":
+            break
+        # The usage log finds a full disk before the database does.
+        assert time.monotonic() < deadline
+        newcomer.cut()
+    assert (answer["code"], answer["status"], answer["recoverable"]) == ("STORE_UNAVAILABLE", 503, True)
+    assert answer["retry_after_seconds"] > 0
     assert await newcomer.closed() == 1013
 
 

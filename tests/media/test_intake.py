@@ -257,3 +257,34 @@ def test_the_capture_pattern_is_what_ffmpeg_writes_and_its_checksum_is_ours() ->
     raw = recording("ogg")
     assert raw.startswith(CAPTURE)
     assert len(OggDemuxer().feed(raw)) > 50
+
+
+# --- after a flush, and against the clock -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
+def test_audio_goes_on_after_a_flush_at_every_rate(rate: int) -> None:
+    intake = Intake("pcm_s16le", rate)
+    first = intake.feed(tone(0.2, rate)) + intake.flush()
+    second = intake.feed(tone(0.2, rate)) + intake.flush()
+    assert len(first) == pytest.approx(6_400, abs=64)
+    assert len(second) == pytest.approx(6_400, abs=64)
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_audio_goes_on_after_a_flush_in_every_container(container: str) -> None:
+    whole, half = recording(container), len(recording(container)) // 2
+    intake = Intake(f"{container}_opus")
+    pcm = intake.feed(whole[:half]) + intake.flush() + intake.feed(whole[half:]) + intake.flush()
+    assert len(pcm) == pytest.approx(len(decoded(f"{container}_opus", [whole])), abs=640)
+
+
+def test_few_bytes_that_claim_hours_of_sound_are_refused_before_they_are_decoded() -> None:
+    intake = Intake("webm_opus")
+    recorder = recording("webm")
+    intake.feed(recorder)
+    # A SimpleBlock with one Opus packet of six empty frames of 20 ms (RFC 6716, section 3.2.5).
+    silence = b"\xa3\x86\x81\x00\x00\x80" + bytes([31 << 3 | 3, 6])
+    with pytest.raises(NotAudio, match="few bytes"):
+        intake.feed(silence * 8_000)
+    assert intake.given_bytes < 200 * 32_000

@@ -7,7 +7,7 @@ import pytest
 from gateway.stores.schema import quota_slices, usage_events
 from media import link
 from sessions.lifetimes import State
-from tests.gateway.rehearsal import Guest, Rehearsal, caption
+from tests.gateway.rehearsal import Guest, PaperStream, Rehearsal, caption
 from tests.gateway.sockets.minutes import (
     FRAME,
     charged_ms,
@@ -201,6 +201,32 @@ class TestViewers:
         back.leaves()
         assert charged_ms(stage) == 10_000
 
+    def test_what_is_replayed_to_a_stranger_is_charged_by_what_the_finals_stand_for(
+        self, stage: Rehearsal
+    ) -> None:
+        first, publisher = joins(stage, user="ada"), stage.joins("publish", user="noa")
+        (stream,) = said_every_five_seconds(stage, publisher, 3)
+        position = first.position | {"session_id": "live_nobodys"}
+        for time in (1, 2):
+            stranger = joins(stage, user="eve", resume=position)
+            assert [offset for offset, _ in stranger.finals()] == [1, 2, 3]
+            stranger.leaves()
+            assert charged_ms(stage, "eve") == time * 15_000
+        assert stream.received_seconds == 15.0
+
+    def test_a_session_pays_as_well_for_what_came_before_it_joined(self, stage: Rehearsal) -> None:
+        first, publisher = joins(stage, user="ada"), stage.joins("publish", user="noa")
+        said_every_five_seconds(stage, publisher, 3)
+        late = joins(stage, user="eve")
+        speaks(stage, publisher, 2)
+        late.leaves()
+        back = joins(
+            stage, user="eve", resume=late.position | {"offset": 0, "epoch": first.position["epoch"]}
+        )
+        assert back.connected["session_id"] == late.connected["session_id"]
+        back.leaves()
+        assert charged_ms(stage, "eve") == 2_000 + 15_000
+
     def test_what_could_not_be_replayed_is_not_charged(self, stage: Rehearsal) -> None:
         viewer, publisher = joins(stage), stage.joins("publish", user="noa")
         speaks(stage, publisher, 5)
@@ -337,3 +363,13 @@ def test_an_end_of_the_server_settles_everything(stage: Rehearsal) -> None:
     viewer.leaves()
     assert charged_ms(stage, "lou") == 2_000
     assert stage.diary.entries.count(("ended", viewer.connected["session_id"], "INTERRUPTED restart")) == 1
+
+
+def said_every_five_seconds(stage: Rehearsal, publisher: Guest, times: int) -> list[PaperStream]:
+    """Let somebody speak, with a final after each five seconds."""
+    for time in range(times):
+        speaks(stage, publisher, 5)
+        (stream,) = stage.pool.opened
+        stream.sent()
+        stream.says(link.Final(1, time, "en", (caption(f"final {time}"),)))
+    return stage.pool.opened

@@ -160,7 +160,7 @@ async def cpu_ms(work: Callable[[], Awaitable[None]]) -> float:
 
 
 async def longest_hold_ms(work: Callable[[], Awaitable[None]]) -> tuple[float, float]:
-    """Return the longest time between two turns of the event loop while `work` was done: in CPU of its thread,
+    """Return the longest time between two turns of the event loop while `work` was done: in its thread's CPU,
     and by the clock, with whatever else the machine did meanwhile."""
     longest, by_clock, over = 0.0, 0.0, False
 

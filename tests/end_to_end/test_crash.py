@@ -17,8 +17,9 @@ from tests.house import close_house, open_house, token
 log = logging.getLogger(__name__)
 
 CHECKPOINT_MS = 1000
-COMMIT_MS = 500
-"""What a commit, and the way from a client's hand into the server, may take on a machine that is busy."""
+COMMIT_MS = 1000
+"""What a commit, and the way from a client's hand into the server, may take on a machine that is busy with
+much else; 200 to 300 on one that is not."""
 LEASE_SECONDS = 3
 VIEWERS_EACH = 3
 KILLED_WITHIN_SECONDS = (0.3, 2.0)
@@ -169,4 +170,6 @@ async def test_killed_with_twenty_sessions(tmp_path: Path, database_url: str) ->
 
 @pytest.mark.chaos
 async def test_killed_twenty_times_with_two_hundred_sessions(tmp_path: Path, database_url: str) -> None:
-    await killed_again_and_again(tmp_path, database_url, kills=20, count=200, seed=20)
+    toll = await killed_again_and_again(tmp_path, database_url, kills=20, count=200, seed=20)
+    # A kill comes, on average, in the middle between two checkpoints.
+    assert statistics.mean(toll.lost_ms) < CHECKPOINT_MS, str(toll)

@@ -128,11 +128,12 @@ class LogTelling:
             self._disk_failed = True
             why = error.strerror or type(error).__name__
             # A stranger may read this: no path.
-            self._condition.degrade("disk", f"The usage log cannot be written: {why}; it is written later")
+            sentence = f"The usage log cannot be written: {why}; it is written later"
+            self._condition.degrade("disk", sentence, self.sink.value)
             raise Waits(f"The usage log in {self._log.folder} cannot be written: {why}") from error
         if self._disk_failed:
             self._disk_failed = False
-            self._condition.recover("disk")
+            self._condition.recover("disk", self.sink.value)
         return told
 
     async def _locked_step(self, fence: int) -> int:

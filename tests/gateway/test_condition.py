@@ -35,3 +35,14 @@ def test_what_is_lost_shows_until_it_is_back(caplog: pytest.LogCaptureFixture) -
         "Degraded: redis: it does not answer", "Degraded: disk: it is full", "Recovered: redis",
         "Recovered: disk",
     ]  # fmt: skip
+
+
+def test_a_part_that_two_have_lost_is_back_when_it_is_for_both() -> None:
+    condition = Condition()
+    condition.degrade("disk", "the log", "usage_log")
+    condition.degrade("disk", "the database")
+    condition.recover("disk")
+    assert condition.degraded == {"disk": "the log"}
+    condition.recover("disk")
+    condition.recover("disk", "usage_log")
+    assert condition.degraded == {}

@@ -93,10 +93,12 @@ class Purse:
         await self._till.noted(self._consumption)
 
     def pause(self) -> None:
-        """The connection is lost: give back what is held."""
+        """The connection is lost, or told to come back: give back what is held. What passes from now on is
+        not sent; again does no harm."""
         self.hold(None)
-        self._left = (self._clock, self._clock.ms) if self._clock is not None else None
-        self._clock = None
+        if self._clock is not None:
+            self._left = self._clock, self._clock.ms
+            self._clock = None
         self._consumption.pause()
 
     def go_on(self, clock: MediaClock, *, replayed: bool) -> None:

@@ -90,6 +90,9 @@ class Paying:
             self._socket.contribution.stop()
         self._rules.refuse("STORE_UNAVAILABLE", "Minutes cannot be counted just now; try again shortly",
                            endings.TRY_LATER, status=503, retry_after_seconds=5)  # fmt: skip
+        if self._session.purse is not None:
+            # Not only once the socket is gone: until then the stream moves on, and is not sent.
+            self._session.purse.pause()
         self._socket.perform()
 
     async def _tell_usage(self, words: Callable[[Usage], list[messages.ServerMessage]]) -> None:

@@ -149,3 +149,18 @@ class TestVoice:
         mine.turn_to_subtitles()
         moves(stage, clock, 20)
         assert [told.kind.value for told in spender.told if hasattr(told, "kind")] == ["dubbing", "subtitles"]
+
+
+def test_what_passes_until_a_lost_connection_is_gone_is_paid_if_it_is_replayed(stage: Rehearsal) -> None:
+    mine, clock = purse(stage), MediaClock()
+    mine.attach(clock)
+    moves(stage, clock, 1_000)
+    mine.pause()
+    moves(stage, clock, 100)
+    mine.pause()
+    mine.hold(PaperSpender())
+    mine.go_on(clock, replayed=True)
+    moves(stage, clock, 1_000)
+    mine.close()
+    stage.clock.turn()
+    assert charged_ms(stage) == 2_100

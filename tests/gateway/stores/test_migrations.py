@@ -164,6 +164,7 @@ class TestCommand:
             (f"postgresql://postgres@127.0.0.1:{free_port()}/none", "PostgreSQL cannot be reached"),
             ("mysql://root@127.0.0.1/none", "DATABASE_URL must be like postgresql://"),
         ],
+        ids=["nobody there", "another kind"],
     )
     def test_it_says_why_not(self, migrate: Callable[..., tuple[int, str]], url: str, sentence: str) -> None:
         status, said = migrate(url)

@@ -15,7 +15,7 @@ run: install ## Start the server and print where to look
 	@$(BIN)/stagedoor serve
 
 test: $(VENV)/.tested ## Install what the tests need and run them all
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.tested ## Lint, types, import contracts, page scripts
 	@$(BIN)/ruff check .

@@ -14,7 +14,7 @@ from itertools import islice
 from gateway.stores.interface import Refusal, Writer
 from gateway.stores.sessions import Change, Open, Over, SessionChanges
 from sessions import lifetimes
-from sessions.lifetimes import Bounds, DeadlinePassed, Ended, LiveSession, State, Touched
+from sessions.lifetimes import Bounds, Ended, LiveSession, State, Touched
 
 log = logging.getLogger(__name__)
 
@@ -73,13 +73,6 @@ class SessionBook:
 
     def _landed(self, session_id: str, _written: object) -> None:
         self._in_flight.discard(session_id)
-
-    def overdue(self, now_ms: int) -> list[LiveSession]:
-        """Return the sessions whose deadline is over, as they have to end: EXPIRED, or INTERRUPTED after
-        idling. The reaper ends what nobody asks for here."""
-        due = DeadlinePassed(now_ms)
-        stepped = (lifetimes.step(session, due, self.bounds) for session in self._live.values())
-        return [session for session in stepped if session.state is not State.ACTIVE]
 
     def rebooted(self, boot_id: str) -> None:
         """This process was taken for gone, and has a new boot id: say that its sessions are live."""

@@ -168,11 +168,6 @@ class Till:
         if done.cancelled() or done.exception() is not None:
             self._missed = True
 
-    def close(self) -> None:
-        """Settle everything that is open."""
-        for consumption in list(self._open):
-            consumption.close()
-
     def _answered(self, consumption: Consumption, slice_id: str, done: "asyncio.Future[Grant]") -> None:
         if done.cancelled():
             return

@@ -10,7 +10,7 @@ from gateway.stores.interface import Database
 from gateway.stores.sessions import Change, Open, Over, UnknownSession
 from gateway.stores.writer import GroupWriter
 from sessions.lifetimes import BY_ADMIN, Ended, EndRequested, LiveSession, OwnerGone, State, Touched
-from tests.gateway.stores.books import BOUNDS, MINUTE, NOW_MS, Books
+from tests.gateway.stores.books import BOUNDS, NOW_MS, Books
 
 
 class PaperWriter:
@@ -137,19 +137,6 @@ async def test_what_the_store_does_not_know_is_logged(desk: Desk, caplog: pytest
     assert "live_1 is not in the store" in caplog.text
     assert "live_2 was not written" in caplog.text
     assert desk.told == []
-
-
-async def test_deadlines_are_known_here_first(desk: Desk) -> None:
-    desk.book.opened(session("live_idle"))
-    desk.book.opened(session("live_busy"))
-    desk.book.touched("live_busy", NOW_MS + 20 * MINUTE, 1)
-    assert desk.book.overdue(NOW_MS + 30 * MINUTE - 1) == []
-    assert [(s.id, s.state) for s in desk.book.overdue(NOW_MS + 30 * MINUTE)] == [
-        ("live_idle", State.INTERRUPTED)
-    ]
-    desk.book.touched("live_busy", NOW_MS + 119 * MINUTE, 2)
-    due = {s.id: s.state for s in desk.book.overdue(NOW_MS + 120 * MINUTE)}
-    assert due == {"live_idle": State.EXPIRED, "live_busy": State.EXPIRED}
 
 
 async def test_a_process_with_a_new_boot_says_that_its_sessions_live(database: Database) -> None:

@@ -180,13 +180,3 @@ def test_time_is_called_by_the_wall_clock(desk: Desk) -> None:
     desk.clock.advance(0.3)
     assert desk.slices() == [("closed", "boot_1", 20)]
     assert len(desk.alarms) == 0
-
-
-def test_a_close_settles_everything(desk: Desk) -> None:
-    for _ in range(3):
-        desk.consumption()
-    desk.moves(20)
-    desk.moves(2_000)
-    desk.till.close()
-    assert (desk.charged_ms(), {state for state, _, _ in desk.slices()}) == (3 * 2_020, {"closed"})
-    assert (len(desk.till), len(desk.alarms)) == (0, 0)

@@ -4,7 +4,7 @@ Invariant: a voter has one ballot, so nobody is counted twice; a tally that is k
 that counting every ballot gives.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -42,6 +42,15 @@ def count(option_ids: Sequence[str], ballots: Iterable[Ballot]) -> Tally:
         voters += bool(ballot.option_ids)
         for option_id in ballot.option_ids:
             votes[option_id] += 1
+    return Tally(tuple(votes.values()), voters)
+
+
+def count_alike(option_ids: Sequence[str], ballots: Mapping[tuple[str, ...], int]) -> Tally:
+    """Count ballots of which so many hold the same options, as a database puts them together."""
+    votes = {
+        option_id: sum(n for held, n in ballots.items() if option_id in held) for option_id in option_ids
+    }
+    voters = sum(number for held, number in ballots.items() if held)
     return Tally(tuple(votes.values()), voters)
 
 

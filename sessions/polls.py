@@ -206,11 +206,14 @@ def deadline_ms(poll: Poll, bounds: Bounds) -> int:
     return min(old_ms, poll.closes_at_ms or NEVER_MS) if poll.state is State.OPEN else old_ms
 
 
-def step(poll: Poll, ballots: Mapping[str, Ballot], event: Event, now_ms: int, bounds: Bounds) -> Step:
+def step(
+    poll: Poll, ballots: Mapping[str, Ballot] | Tally, event: Event, now_ms: int, bounds: Bounds
+) -> Step:
     """Return the poll after an event, and what to do about it, as the tables above have it.
 
     `ballots` are those of the poll by voter. A vote reads none but the voter's own (`voter_of`): a store need
-    not load the others for it. Closing reads all. Raises the refusals above, and TextRefused, BadPoll.
+    not load the others for it. Closing reads all, or what counting them just gave; a draft has none. Raises
+    the refusals above, and TextRefused, BadPoll.
     """
     match event:
         case Edited():
@@ -218,6 +221,7 @@ def step(poll: Poll, ballots: Mapping[str, Ballot], event: Event, now_ms: int, b
         case OpenRequested():
             return _opened(poll, event, now_ms, bounds)
         case VoteCast():
+            assert not isinstance(ballots, Tally)
             return _voted(poll, ballots, event, now_ms)
         case CloseRequested():
             _must_be_in_charge(poll, event.by, host=event.host or event.reason == "room")
@@ -273,9 +277,9 @@ def _opened(poll: Poll, event: OpenRequested, now_ms: int, bounds: Bounds) -> St
     return _changed(opened), (AnnounceOpened(),)
 
 
-def _closed(poll: Poll, ballots: Mapping[str, Ballot], reason: CloseReason, now_ms: int) -> Step:
+def _closed(poll: Poll, ballots: Mapping[str, Ballot] | Tally, reason: CloseReason, now_ms: int) -> Step:
     assert poll.opened_at_ms is not None
-    counted = count(poll.option_ids, ballots.values())
+    counted = ballots if isinstance(ballots, Tally) else count(poll.option_ids, ballots.values())
     miscount = (ReportMiscount(poll.tally, counted),) if counted != poll.tally else ()
     closed = replace(
         poll,

@@ -66,7 +66,8 @@ class RoomWanted:
 class Room:
     """A room. `offset` is that of the newest event, 0 before the first; `places` how many were given out so
     far; `version` goes up by one whenever anything of it changes, for a compare-and-set. `host` is the one
-    of record while nobody is in."""
+    of record while nobody is in. `unseen` are in as well, and were left out of `participants` by a store that
+    had no need of them (`rooms.concerned`)."""
 
     id: str
     tenant_id: str
@@ -87,6 +88,12 @@ class Room:
     version: int = 1
     participants: Mapping[str, Participant] = field(default_factory=dict)
     kicked: frozenset[str] = frozenset()
+    unseen: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many are in."""
+        return len(self.participants) + self.unseen
 
 
 class BadCapacity(Exception):

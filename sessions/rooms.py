@@ -7,7 +7,8 @@
     LeaveRequested      out; as it was for a stranger                             as it was
     ConnectionLost      in until the grace time is over                           as it was
     KickRequested       by the host: out, and refused from now on; CannotKick     RoomOver
-    HandOverRequested   by the host: another in the room is host                  RoomOver
+    HandOverRequested   by the host: another in the room is host; as it was       RoomOver
+                        where that one is, so that a retry does no harm
     CloseRequested      by the host or an admin: CLOSED, nobody is in             as it was
     MessageSent         the next offset; the same one again for a retry           RoomOver
     TypingSeen          the others see it; nothing is stored                      RoomOver
@@ -130,6 +131,11 @@ class CannotKick(Exception):
 
 # --- rules --------------------------------------------------------------------------------------------
 
+
+class OthersNeeded(Exception):
+    """Who is host now follows from everybody who is in, and the room has not all of them (`Room.unseen`)."""
+
+
 Step = tuple[Room, tuple[Effect, ...]]
 
 
@@ -151,16 +157,40 @@ def deadline_ms(room: Room, bounds: Bounds) -> int:
     """Return when something has to happen to a room unless it is touched."""
     if room.state is State.CLOSED:
         return NEVER_MS
+    assert not room.unseen
     lost = (at.lost_at_ms + bounds.grace_ms for at in room.participants.values() if at.lost_at_ms is not None)
-    return min(_idle_deadline_ms(room, bounds), min(lost, default=NEVER_MS))
+    return min(idle_deadline_ms(room, bounds), min(lost, default=NEVER_MS))
+
+
+def idle_deadline_ms(room: Room, bounds: Bounds) -> int:
+    """Return when a room that is open has idled for too long, whoever is in."""
+    return room.active_at_ms + bounds.idle_ms_max if bounds.idle_ms_max else NEVER_MS
+
+
+def concerned(room: Room, event: Event) -> frozenset[str]:
+    """Return whom `step` looks up by name. A store may leave out who is neither among them nor overdue, and
+    count them in `unseen`: the step is the same, or raises OthersNeeded. Of the kicked, too, those among them
+    do, but for a kick, which counts them."""
+    match event:
+        case JoinRequested() | LeaveRequested() | ConnectionLost() | KickRequested():
+            named = event.user
+        case HandOverRequested():
+            named = event.to
+        case MessageSent() | TypingSeen():
+            named = event.by
+        case CloseRequested() | ActivitySeen() | DeadlinePassed():
+            named = room.owner
+        case _:
+            assert_never(event)
+    return frozenset({room.owner, room.host, named})
 
 
 def step(room: Room, event: Event, now_ms: int, bounds: Bounds) -> Step:
     """Return the room after an event, and what to do about it, as the table above has it.
 
-    MessageSent and TypingSeen read and change no participant but the sender, ActivitySeen none: a store need
-    not load the others for them. It may put an older message of the sender's into `sent`, and knows retries
-    for as long as it keeps messages. Raises the refusals above, and TextRefused.
+    A store need not load everybody for it (`concerned`), and for MessageSent and TypingSeen nobody but the
+    sender. It may put an older message of the sender's into `sent`, and knows retries for as long as it keeps
+    messages. Raises the refusals above, TextRefused, and OthersNeeded if somebody is left out.
     """
     after, effects = _step(room, event, now_ms, bounds)
     return (room if after is room else replace(after, version=room.version + 1)), effects
@@ -193,12 +223,8 @@ def _step(room: Room, event: Event, now_ms: int, bounds: Bounds) -> Step:
             assert_never(event)
 
 
-def _idle_deadline_ms(room: Room, bounds: Bounds) -> int:
-    return room.active_at_ms + bounds.idle_ms_max if bounds.idle_ms_max else NEVER_MS
-
-
 def _over(room: Room, now_ms: int, bounds: Bounds) -> bool:
-    return room.state is State.CLOSED or now_ms >= _idle_deadline_ms(room, bounds)
+    return room.state is State.CLOSED or now_ms >= idle_deadline_ms(room, bounds)
 
 
 def _must_be_open(room: Room, now_ms: int, bounds: Bounds) -> None:
@@ -220,9 +246,12 @@ def _with_participants(
 ) -> tuple[Room, tuple[Publish, ...]]:
     """Publish who came or went, and who is host now."""
     host = room.owner
-    if host not in participants and participants:
-        in_line = min(participants.values(), key=lambda at: (at.lost_at_ms is not None, at.place))
-        host = room.host if room.host in participants else in_line.user
+    if host not in participants and room.host in participants:
+        host = room.host
+    elif host not in participants and room.unseen:
+        raise OthersNeeded
+    elif host not in participants and participants:
+        host = min(participants.values(), key=lambda at: (at.lost_at_ms is not None, at.place)).user
     after = replace(room, participants=participants, host=host)
     return _published(after, *events, *([HostChanged(host)] if host != room.host else []))
 
@@ -239,7 +268,7 @@ def _joined(room: Room, user: str, now_ms: int, bounds: Bounds) -> Step:
         back = replace(known, lost_at_ms=None)
         return _active(replace(room, participants={**room.participants, user: back}), now_ms), ()
     room, evicted = _gone(room, _overdue(room, now_ms, bounds))
-    if len(room.participants) >= room.participants_max:
+    if room.count >= room.participants_max:
         raise RoomFull(room.participants_max)
     new = Participant(user, room.places + 1, now_ms)
     room, published = _with_participants(
@@ -296,6 +325,8 @@ def _kicked(room: Room, event: KickRequested, now_ms: int, bounds: Bounds) -> St
 def _handed_over(room: Room, event: HandOverRequested, now_ms: int, bounds: Bounds) -> Step:
     _must_be_open(room, now_ms, bounds)
     if not in_charge(room, event.by):
+        if event.to == room.host:
+            return room, ()
         raise NotHost
     if event.to not in room.participants:
         raise NotInRoom(event.to)
@@ -323,7 +354,7 @@ def _closed(room: Room, by: Closure, now_ms: int) -> Step:
     if room.state is State.CLOSED:
         return room, ()
     at_ms = max(now_ms, room.created_at_ms)
-    after = replace(room, state=State.CLOSED, participants={}, closed_at_ms=at_ms, closed_by=by)
+    after = replace(room, state=State.CLOSED, participants={}, unseen=0, closed_at_ms=at_ms, closed_by=by)
     after, published = _published(after, RoomClosed(by))
     return after, (*published, EndPolls())
 

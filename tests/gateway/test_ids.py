@@ -1,8 +1,9 @@
 """Names that cannot be guessed."""
 
 import re
+from uuid import UUID
 
-from gateway.ids import new_epoch, new_id
+from gateway.ids import new_epoch, new_id, new_uuid
 from sessions.messages import Resume
 
 
@@ -18,3 +19,9 @@ def test_epochs_differ() -> None:
     made = {new_epoch() for _ in range(1000)}
     assert len(made) == 1000
     assert {len(epoch) for epoch in made} == {8}
+
+
+def test_uuids_are_written_as_databases_give_them_back() -> None:
+    made = {new_uuid() for _ in range(1000)}
+    assert len(made) == 1000
+    assert all(str(UUID(name)) == name for name in made)

@@ -1,12 +1,13 @@
 """Ballots: counting, ties, and percentages that add up."""
 
+from collections import Counter
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.ballots import Ballot, Tally, count, percentages, recast, winners
+from sessions.ballots import Ballot, Tally, count, count_alike, percentages, recast, winners
 
 OPTIONS = ("1", "2", "3")
 CHOICES = st.sets(st.sampled_from(OPTIONS)).map(lambda chosen: tuple(sorted(chosen)))
@@ -24,6 +25,12 @@ def test_voters_are_counted_and_so_are_choices() -> None:
 def test_a_ballot_for_what_is_no_option_is_our_mistake() -> None:
     with pytest.raises(KeyError):
         count(OPTIONS, [Ballot("a", ("4",), 1)])
+
+
+@given(BALLOTS)
+def test_ballots_that_are_alike_can_be_counted_together(ballots: dict[str, Ballot]) -> None:
+    alike = Counter(ballot.option_ids for ballot in ballots.values())
+    assert count_alike(OPTIONS, alike) == count(OPTIONS, ballots.values())
 
 
 @given(BALLOTS, st.sampled_from("abcdefgh"), CHOICES)

@@ -283,6 +283,13 @@ class TestClosing:
         assert closed.tally == closed.shown.tally == Tally((2, 0, 0), 2)
         assert effects == (ReportMiscount(wrong.tally, closed.tally), AnnounceClosed())
 
+    def test_a_store_may_count_the_ballots_itself(self) -> None:
+        watched = voted(vote("ana", "1"), vote("ben", "2"))
+        counted = step(watched.poll, watched.poll.tally, CLOSING, NOW, BOUNDS)
+        assert counted == step(watched.poll, watched.ballots, CLOSING, NOW, BOUNDS)
+        closed, effects = step(watched.poll, Tally((2, 0, 0), 2), CLOSING, NOW, BOUNDS)
+        assert (closed.tally, len(effects)) == (Tally((2, 0, 0), 2), 2)
+
     def test_its_author_may_close_it_and_another_guest_may_not(self) -> None:
         watched = open_poll(author="ana")
         with pytest.raises(NotPollHost):

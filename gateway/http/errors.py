@@ -1,4 +1,4 @@
-"""Errors of HTTP routes: one JSON shape, from one table of refusals.
+"""Errors of HTTP routes and of Socket.IO events: one JSON shape, from one table of refusals.
 
 Invariant: whatever a client does, the answer has this shape and never status 500 for it.
 """
@@ -45,6 +45,21 @@ def refused_by(refusal: RateLimited | TooManyAtOnce, scope: Scope) -> Refused:
     address = client[0] if (client := scope.get("client")) else ""
     details = {"limit": limit, "path": scope["path"], "address": address, "status_code": 429}
     log.info("Rate limited", extra=details)
+    return _limited(refusal)
+
+
+def refusal_of(error: Exception) -> Refused | None:
+    """Return what a client is told of an exception, by HTTP or on a socket; None for a fault of ours."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, RateLimited | TooManyAtOnce):
+        return _limited(error)
+    if isinstance(error, StoreDown):
+        return _store_down(error)
+    return None
+
+
+def _limited(refusal: RateLimited | TooManyAtOnce) -> Refused:
     if isinstance(refusal, RateLimited):
         wait_seconds = refusal.retry_after_seconds
         refused = Refused(429, "RATE_LIMITED", str(refusal), retry_after_seconds=wait_seconds)
@@ -53,10 +68,24 @@ def refused_by(refusal: RateLimited | TooManyAtOnce, scope: Scope) -> Refused:
     return Refused(429, "TOO_MANY_CONNECTIONS", str(refusal), retry_after_seconds=1)
 
 
+def _store_down(error: StoreDown) -> Refused:
+    wait_seconds = STORE_RETRY_SECONDS
+    if error.disk_full:
+        sentence = "The server has no room left to write to; its operator must make some"
+        return Refused(507, "DISK_FULL", sentence, retry_after_seconds=wait_seconds)
+    sentence = "The database does not answer; try again shortly"
+    return Refused(503, "STORE_UNAVAILABLE", sentence, retry_after_seconds=wait_seconds)
+
+
+def error_shape(code: str, error: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an error as clients see it everywhere."""
+    shape = {"ok": False, "code": code, "error": error, "timestamp": clock.rfc3339(clock.wall())}
+    return shape | dict(fields)
+
+
 def error_body(code: str, error: str, fields: Mapping[str, Any]) -> bytes:
     """Return the JSON body of an error."""
-    body = {"ok": False, "code": code, "error": error, "timestamp": clock.rfc3339(clock.wall())}
-    return orjson.dumps(body | dict(fields))
+    return orjson.dumps(error_shape(code, error, fields))
 
 
 def error_headers(status: int, fields: Mapping[str, Any]) -> dict[str, str]:
@@ -92,13 +121,7 @@ async def on_limited(request: Request, error: Exception) -> Response:
 async def on_store_down(request: Request, error: Exception) -> Response:
     """Answer when the database is not there, or full; only the log says which and why."""
     assert isinstance(error, StoreDown)
-    wait_seconds = STORE_RETRY_SECONDS
-    if error.disk_full:
-        sentence = "The server has no room left to write to; its operator must make some"
-        refused = Refused(507, "DISK_FULL", sentence, retry_after_seconds=wait_seconds)
-    else:
-        sentence = "The database does not answer; try again shortly"
-        refused = Refused(503, "STORE_UNAVAILABLE", sentence, retry_after_seconds=wait_seconds)
+    refused = _store_down(error)
     log.warning("%s", error, extra={"path": request.url.path, "status_code": refused.status})
     return respond(refused)
 

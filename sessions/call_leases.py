@@ -11,7 +11,7 @@ from sessions.call_records import MINUTE_MS, Bounds, Call, State
 from sessions.calls import NotInCall
 
 AFTER_MS = 10_000
-"""How much longer than the call a lease may be: the server ends a call, not a provider whose clock is fast."""
+"""How much longer than the call a lease may be: the server ends it, not a provider with a fast clock."""
 
 
 class NoLease(Exception):

@@ -41,10 +41,12 @@ class Missed:
 @dataclass(frozen=True, slots=True)
 class Head:
     """How far a room is: the offset of its newest event, and a number that goes up with each change of any of
-    its polls."""
+    its polls. `lost_at_ms`: since when the first of those in it has had no connection, None if all have one;
+    a process with people of the room has that one out in time, also when another noted the loss."""
 
     offset: int
     polls: int
+    lost_at_ms: int | None = None
 
 
 def room_by_code(connection: Connection, tenant_id: str, code: str) -> Room | None:

@@ -41,6 +41,12 @@ def rfc3339(epoch_seconds: float) -> str:
     return _to_the_second(int(epoch_seconds))
 
 
+def rfc3339_ms(epoch_ms: int) -> str:
+    """Return a time as RFC 3339 in UTC, to the millisecond."""
+    second, ms = divmod(epoch_ms, 1000)
+    return f"{_to_the_second(second)[:-1]}.{ms:03d}Z"
+
+
 @lru_cache(maxsize=256)
 def _to_the_second(epoch_second: int) -> str:
     return datetime.fromtimestamp(epoch_second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

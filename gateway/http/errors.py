@@ -18,6 +18,7 @@ from auth.crowd import TooManyAtOnce
 from auth.rate_limits import RateLimited
 from gateway import clock
 from gateway.http.limited import limited_headers
+from gateway.http.refusals import RULES
 from gateway.metrics import REFUSALS
 from gateway.stores.interface import StoreDown
 
@@ -56,7 +57,8 @@ def refusal_of(error: Exception) -> Refused | None:
         return _limited(error)
     if isinstance(error, StoreDown):
         return _store_down(error)
-    return None
+    told = RULES.get(type(error))
+    return None if told is None else Refused(told.status, told.code, str(error), **told.of(error))
 
 
 def _limited(refusal: RateLimited | TooManyAtOnce) -> Refused:
@@ -112,6 +114,13 @@ async def on_refused(_request: Request, error: Exception) -> Response:
     return respond(error)
 
 
+async def on_rule(_request: Request, error: Exception) -> Response:
+    """Answer what a rule refuses."""
+    refused = refusal_of(error)
+    assert refused is not None
+    return respond(refused)
+
+
 async def on_limited(request: Request, error: Exception) -> Response:
     """Answer a refusal of a limit."""
     assert isinstance(error, RateLimited | TooManyAtOnce)
@@ -162,6 +171,7 @@ ANSWERS: dict[Any, Any] = {
     RateLimited: on_limited,
     TooManyAtOnce: on_limited,
     StoreDown: on_store_down,
+    **dict.fromkeys(RULES, on_rule),
     HTTPException: on_http_exception,
     ClientDisconnect: on_disconnect,
     Exception: on_failure,

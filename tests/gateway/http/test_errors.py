@@ -16,7 +16,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.http.errors import ANSWERS, refusal_of
+from gateway.http.refusals import RULES
+from gateway.stores.rooms.operations import UnknownRoom
 from gateway.workers.pool import WorkerPool
+from sessions.room_codes import NotARoomCode
+from sessions.rooms import CannotKick, RoomFull
+from sessions.texts import TextRefused
 from tests.gateway.http.desk import Desk, error_of
 from tests.gateway.rehearsal import PaperPool
 
@@ -200,3 +206,34 @@ def test_whatever_a_client_sends_it_is_never_a_fault_of_ours(
     assert response.status_code < 500
     if response.status_code >= 400 and method != "HEAD" and not url.path.startswith(PAGES):
         error_of(response)
+
+
+def test_a_rule_is_refused_alike_everywhere() -> None:
+    refused = refusal_of(RoomFull(50))
+
+    assert refused is not None
+    assert (refused.status, refused.code, refused.fields) == (409, "ROOM_FULL", {"max_participants": 50})
+    assert str(refused) == str(RoomFull(50))
+    assert refusal_of(ValueError("ours")) is None
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "fields"),
+    [
+        (TextRefused("name", "empty", 80), 422, {"param": "name"}),
+        (NotARoomCode("OOO"), 422, {"param": "roomCode"}),
+        (CannotKick("owner"), 409, {"reason": "owner"}),
+        (UnknownRoom(), 404, {}),
+    ],
+)
+def test_a_rules_refusal_has_the_fields_that_a_client_can_use(
+    refusal: Exception, status: int, fields: dict[str, object]
+) -> None:
+    refused = refusal_of(refusal)
+
+    assert refused is not None
+    assert (refused.status, refused.fields) == (status, fields)
+
+
+def test_every_rule_in_the_table_has_an_answer_over_http() -> None:
+    assert set(RULES) <= set(ANSWERS)

@@ -23,6 +23,8 @@ class CallView:
     fan: str
     call_type: CallType
     rate_micro_per_minute: int
+    increment_ms: int
+    free_ms: int
     created_at_ms: int
     expires_at_ms: int
     accepted_at_ms: int | None
@@ -57,6 +59,8 @@ def shown(call: Call, viewer: str, now_ms: int) -> CallView:
         fan=call.fan,
         call_type=call.call_type,
         rate_micro_per_minute=call.terms.rate_micro_per_minute,
+        increment_ms=call.terms.increment_ms,
+        free_ms=call.terms.free_ms,
         created_at_ms=call.created_at_ms,
         expires_at_ms=call.expires_at_ms,
         accepted_at_ms=call.accepted_at_ms,

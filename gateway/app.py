@@ -21,7 +21,7 @@ from gateway.chosen import engine_settings
 from gateway.fanout.channel import Track
 from gateway.foyer import page_context
 from gateway.http import admin, development, documents, errors, grants, health, live, usage
-from gateway.http.bodies import BodyLimit
+from gateway.http.bodies import BODY_BYTES_MAX, BodyLimit
 from gateway.http.guard import Guard
 from gateway.http.idempotency import Idempotency
 from gateway.http.limited import RateLimitHeaders
@@ -33,6 +33,8 @@ from gateway.metrics import QUEUE_DEPTH, STREAMS, WORKER_LOSSES, WORKERS
 from gateway.pages import page_routes
 from gateway.plans import load_plans
 from gateway.settings import Settings
+from gateway.socketio import endpoint as socketio
+from gateway.socketio.hall import Hall, limits_of
 from gateway.sockets import endpoint
 from gateway.sockets.diary import NOTE_SECONDS, BookedDiary
 from gateway.sockets.hub import SWEEP_SECONDS, Hub
@@ -93,9 +95,14 @@ class Gateway:
             command or worker_command(settings),
         )
         self._compose_sockets(keys)
+        body_bytes_max = max(BODY_BYTES_MAX, settings.message_bytes_max)
         self.app = Starlette(
             routes=self._routes(Guard(keys, self.door), keys),
-            middleware=[Middleware(RequestTiming), Middleware(RateLimitHeaders), Middleware(BodyLimit)],
+            middleware=[
+                Middleware(RequestTiming),
+                Middleware(RateLimitHeaders),
+                Middleware(BodyLimit, body_bytes_max),
+            ],
             exception_handlers=errors.ANSWERS,
             lifespan=self._lifespan,
         )
@@ -124,6 +131,8 @@ class Gateway:
             metering=settings.channel_metering,
             seats=Seats(backing.presence, self._tasks) if backing.presence is not None else None,
         )
+        self.hall = Hall(limits_of(settings), keys, self.door, alarms, self._tasks, loop)
+        self.socketio = socketio.SocketIO(self.hall, settings)
 
     def _routes(self, guard: Guard, keys: KeyRing) -> list[BaseRoute]:
         backing = self.backing
@@ -149,6 +158,7 @@ class Gateway:
             *admin.routes(guard, records),
             *grants.routes(guard, changes),
             *live.routes(self.hub, guard),
+            *socketio.routes(self.socketio),
             *development.routes(self.settings, keys),
             *page_routes(page_context(self.settings, self.hub, self.catalogue)),
         ]
@@ -188,6 +198,7 @@ class Gateway:
     async def drain(self) -> None:
         """Take nothing new; what is open is closed by the server."""
         self.draining = True
+        self.socketio.drain()
 
     async def stop(self) -> None:
         """End the workers and whatever runs in the background; what was used is settled and written. Whoever

@@ -29,6 +29,9 @@ class DoorLimits:
         self.connections = Rate(
             "connections", "new live connections", settings.live_quota_websocket_rate_limit
         )
+        self.participants = Rate(
+            "participants", "new Socket.IO connections", settings.socketio_connection_rate_limit
+        )
         self.upgrades = Rate(
             "upgrades", "WebSocket upgrades from this address", settings.address_upgrade_limit
         )
@@ -61,6 +64,10 @@ class DoorLimits:
     async def count_connection(self, principal: Principal) -> Admitted:
         """Count a new live connection of a user. Raises RateLimited."""
         return await self.count(user_key(principal), self.connections)
+
+    async def count_participant(self, principal: Principal) -> Admitted:
+        """Count a new Socket.IO connection of a user. Raises RateLimited."""
+        return await self.count(user_key(principal), self.participants)
 
     async def count_upgrade(self, address: str) -> Admitted:
         """Count a WebSocket upgrade. Raises RateLimited."""

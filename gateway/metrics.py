@@ -26,6 +26,19 @@ AUTHENTICATIONS = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+SOCKETIO_CLIENTS = Gauge(
+    "stagedoor_socketio_clients", "Authenticated Socket.IO clients, by transport", ["transport"],
+    registry=REGISTRY,
+)  # fmt: skip
+SOCKETIO_PACKETS = Counter(
+    "stagedoor_socketio_packets_total", "Socket.IO packets, by direction", ["direction"], registry=REGISTRY
+)
+SOCKETIO_CLOSES = Counter(
+    "stagedoor_socketio_closes_total",
+    "Socket.IO connections that ended, by close code's name",
+    ["ending"],
+    registry=REGISTRY,
+)
 AUDIO_SECONDS = Counter("stagedoor_audio_seconds_total", "Seconds of audio taken", registry=REGISTRY)
 SUBTITLES = Counter(
     "stagedoor_subtitles_total", "Subtitles published to topics", ["is_final"], registry=REGISTRY

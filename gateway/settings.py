@@ -183,6 +183,14 @@ class Settings(BaseSettings):
         2000, description="Connections at once, in all, that have not authenticated."
     )
 
+    socketio_connection_rate_limit: Count = Field(
+        30, description="New Socket.IO connections per user in any minute."
+    )
+    socketio_event_rate_limit: Count = Field(
+        20, description="Socket.IO events per connection and second, in the long run."
+    )
+    socketio_event_burst: Count = Field(40, description="How many of those may come at once.")
+
     trusted_proxies: Names = Field(
         (), description="Addresses or networks of proxies whose X-Forwarded-For names the client."
     )

@@ -85,6 +85,11 @@ def error_shape(code: str, error: str, fields: Mapping[str, Any]) -> dict[str, A
     return shape | dict(fields)
 
 
+def shape_of(refusal: Refused) -> dict[str, Any]:
+    """Return a refusal as clients see it everywhere."""
+    return error_shape(refusal.code, str(refusal), refusal.fields)
+
+
 def error_body(code: str, error: str, fields: Mapping[str, Any]) -> bytes:
     """Return the JSON body of an error."""
     return orjson.dumps(error_shape(code, error, fields))

@@ -6,7 +6,7 @@ Invariant: a credential in the URL is refused before anything else, because URLs
 import re
 from functools import lru_cache
 from typing import get_args
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
 from starlette.routing import WebSocketRoute
@@ -14,8 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from auth.crowd import TooManyAtOnce
 from auth.rate_limits import RateLimited
-from gateway.http.errors import Refused, refused_by, respond
+from gateway.http.errors import Refused, refused_by
 from gateway.settings import Settings
+from gateway.sockets.gate import check_origin, deny, refuse_credentials
 from gateway.sockets.live import LiveSocket
 from gateway.sockets.stage import Stage
 from gateway.wire.fallback import finished, wire_of
@@ -26,7 +27,6 @@ from sessions.live import Kind, Request
 from sessions.messages import LANGUAGE_PATTERN
 
 CHANNEL_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-CREDENTIAL_NAMES = frozenset({"token", "access_token", "auth", "authorization", "jwt", "api_key", "apikey"})
 QUERY_BYTES_REMEMBERED_MAX = 200
 _LANGUAGE = re.compile(LANGUAGE_PATTERN)
 _BOOLEAN = {"1": True, "true": True, "0": False, "false": False}
@@ -47,10 +47,10 @@ class LiveEndpoint:
         try:
             request = await self._admit(scope, address)
         except Refused as refusal:
-            await _deny(refusal, scope, receive, send)
+            await deny(refusal, scope, receive, send)
             return
         except (RateLimited, TooManyAtOnce) as refusal:
-            await _deny(refused_by(refusal, scope), scope, receive, send)
+            await deny(refused_by(refusal, scope), scope, receive, send)
             return
         await receive()
         try:
@@ -70,26 +70,9 @@ class LiveEndpoint:
                 await self._stage.door.count_upgrade(address)
             raise
         await self._stage.door.count_upgrade(address)
-        self._check_origin(dict(scope["headers"]))
+        check_origin(scope, self._settings.allowed_origins)
         self._stage.door.arrive(address)
         return request
-
-    def _check_origin(self, headers: dict[bytes, bytes]) -> None:
-        if b"origin" not in headers or b"cookie" not in headers:
-            return
-        origin = headers[b"origin"].decode("latin-1")
-        named = _host_of(origin)
-        own = named != "" and named == headers.get(b"host", b"").decode("latin-1")
-        if not own and origin not in self._settings.allowed_origins:
-            raise Refused(403, "ORIGIN_NOT_ALLOWED", f"Pages of {origin} may not connect here with a cookie; "
-                          "add the origin to ALLOWED_ORIGINS")  # fmt: skip
-
-
-def _host_of(origin: str) -> str:
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:
-        return ""
 
 
 def _read(kind: Kind, channel_id: str, query_string: bytes) -> Request:
@@ -102,9 +85,7 @@ def _read(kind: Kind, channel_id: str, query_string: bytes) -> Request:
 def read_url(kind: Kind, channel_id: str, query_string: bytes) -> Request:
     """Return what a URL asks for; the viewers of a channel all ask for the same. Raises Refused."""
     query = dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True))
-    if not CREDENTIAL_NAMES.isdisjoint(map(str.lower, query)):
-        raise Refused(401, "TOKEN_IN_URL", "A URL must not carry a credential; connect without it and "
-                      'send {"type":"authenticate","token":"..."} as the first message')  # fmt: skip
+    refuse_credentials(query, 'send {"type":"authenticate","token":"..."} as the first message')
     return parse_request(kind, channel_id, query)
 
 
@@ -164,28 +145,11 @@ def _bad(param: str, error: str) -> Refused:
     return Refused(422, "INVALID", error, param=param)
 
 
-async def _deny(refusal: Refused, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer the upgrade with an HTTP error where the server can (ASGI's denial response), else close."""
-    if "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": 1008, "reason": refusal.code})
-        return
-    response = respond(refusal)
-    await receive()
-    await send(
-        {
-            "type": "websocket.http.response.start",
-            "status": response.status_code,
-            "headers": response.raw_headers,
-        }
-    )
-    await send({"type": "websocket.http.response.body", "body": response.body})
-
-
 async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer what no route takes; a WebSocket upgrade like any other request."""
     if scope["type"] != "websocket":
         raise HTTPException(404)
-    await _deny(Refused(404, "NOT_FOUND", f"There is no socket at {scope['path']}"), scope, receive, send)
+    await deny(Refused(404, "NOT_FOUND", f"There is no socket at {scope['path']}"), scope, receive, send)
 
 
 def routes(stage: Stage, settings: Settings) -> list[WebSocketRoute]:

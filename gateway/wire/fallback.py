@@ -14,7 +14,7 @@ from gateway.wire import frames
 from gateway.wire.backlog import Backlog
 from gateway.wire.interface import EXTENSION, Receiver, Wire
 from gateway.wire.limits import WireLimits
-from gateway.wire.outlet import TOO_SLOW
+from gateway.wire.outlet import INTERNAL_ERROR, TOO_SLOW
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -62,6 +62,8 @@ class FallbackWire:
         self._over = asyncio.Event()
         self._lagged = False
         self._bound: asyncio.TimerHandle | None = None
+        self._ping = b""
+        self._heard = True
 
     @property
     def address(self) -> str:
@@ -114,7 +116,12 @@ class FallbackWire:
 
     def resume_reading(self) -> None:
         """Take from the server again."""
+        self._heard = True
         self._reading.set()
+
+    def keep_alive(self, ping: bytes) -> None:
+        """Ping with `ping`, beside what the server does by itself; see `Wire`."""
+        self._ping = ping
 
     async def run(self) -> None:
         """Read and write until the connection is gone; called once, from the ASGI coroutine."""
@@ -123,6 +130,7 @@ class FallbackWire:
         tasks = Tasks()
         tasks.start(self._write(receiver), name="wire writer")
         tasks.start(self._read(receiver), name="wire reader")
+        tasks.start(self._keep_alive(), name="wire keepalive")
         try:
             await self._over.wait()
         finally:
@@ -132,10 +140,22 @@ class FallbackWire:
             await tasks.aclose()
             receiver.closed(self._code or frames.ABNORMAL)
 
+    async def _keep_alive(self) -> None:
+        pinged = False
+        while self._closing is None:
+            await asyncio.sleep(self._limits.ping_interval_seconds)
+            if pinged and not self._heard and self._reading.is_set():
+                self.close(INTERNAL_ERROR, "no answer to a ping")
+            elif self._ping:
+                pinged, self._heard = True, False
+                self._backlog.ping = self._ping
+                self._wakeup.set()
+
     async def _read(self, receiver: Receiver) -> None:
         while True:
             await self._reading.wait()
             message = await self._receive()
+            self._heard = True
             if message["type"] == "websocket.disconnect":
                 self._code = message.get("code") or self._code
                 self._over.set()

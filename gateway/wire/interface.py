@@ -53,6 +53,10 @@ class Wire(Protocol):
     def close(self, code: int, reason: str = "") -> None:
         """Start the closing handshake after what was written; the transport ends within a bound."""
 
+    def keep_alive(self, ping: bytes) -> None:
+        """Ping with `ping`, a ready-made frame that the peer answers, in the place of the protocol's own: for
+        protocols on top that count their own pings. Called at most once."""
+
     def pause_reading(self) -> None:
         """Stop taking from the peer (its TCP window closes); keepalive does not count meanwhile."""
 

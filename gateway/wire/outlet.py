@@ -16,6 +16,7 @@ from gateway.wire.house import House
 from gateway.wire.limits import WRITE_BYTES_MAX
 
 TOO_SLOW: Final = 4008
+INTERNAL_ERROR: Final = 1011
 
 CONNECTING: Final = 0
 OPEN: Final = 1
@@ -29,7 +30,7 @@ CLOSED: Final = 4
 class Outlet(asyncio.Protocol, ABC):
     """What `WireProtocol` is built on: its state, its transport and everything that writes to it."""
 
-    __slots__ = ("_behind", "_fd", "_heard", "_socket_fd", "_state", "house", "transport")
+    __slots__ = ("_behind", "_fd", "_heard", "_ping_frame", "_socket_fd", "_state", "house", "transport")
 
     def __init__(self, house: House) -> None:
         self.house = house
@@ -38,6 +39,7 @@ class Outlet(asyncio.Protocol, ABC):
         self._fd = self._socket_fd = -1
         self._behind: Backlog | None = None
         self._heard = True
+        self._ping_frame = frames.PING
 
     def write(self, data: bytes) -> None:
         """Send ready-made frames, in order, all of them; see `Wire`."""
@@ -107,9 +109,13 @@ class Outlet(asyncio.Protocol, ABC):
 
     def _ping(self) -> None:
         if self._behind is None:
-            self.write(frames.PING)
+            self.write(self._ping_frame)
         else:
-            self._behind.ping = frames.PING
+            self._behind.ping = self._ping_frame
+
+    def keep_alive(self, ping: bytes) -> None:
+        """Ping with another frame than the protocol's own; see `Wire`."""
+        self._ping_frame = ping
 
     def _say_last(self, frame: bytes) -> None:
         """Write `frame` before anything that still waits, which is dropped: the peer will not read it."""

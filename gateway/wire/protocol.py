@@ -16,10 +16,9 @@ from gateway.wire.handshake import HandshakeRefused, Place, Request
 from gateway.wire.head import read_upgrade
 from gateway.wire.house import House
 from gateway.wire.interface import Receiver
-from gateway.wire.outlet import CLOSED, CLOSING, CONNECTING, ENDING, OPEN, Outlet
+from gateway.wire.outlet import CLOSED, CLOSING, CONNECTING, ENDING, INTERNAL_ERROR, OPEN, Outlet
 
 RESTARTING: Final = 1012
-INTERNAL_ERROR: Final = 1011
 
 
 class WireProtocol(Outlet):

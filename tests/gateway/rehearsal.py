@@ -148,6 +148,9 @@ class PaperWire:
     def close(self, code: int, reason: str = "") -> None:
         self.close_code = self.close_code or code
 
+    def keep_alive(self, ping: bytes) -> None:
+        raise AssertionError("live sockets are pinged by the protocol")
+
     def pause_reading(self) -> None:
         self.reading = False
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auth.principal import Plan, Principal, Role
-from gateway.http.errors import error_shape, refusal_of
+from gateway.http.errors import refusal_of, shape_of
 from gateway.socketio.interface import Audience, Client, NoAnswer, Receiver
 
 _NUMBERS = itertools.count(1)
@@ -113,7 +113,7 @@ class FakeHall:
                 refused = refusal_of(error)
                 if refused is None:
                     raise
-                return error_shape(refused.code, str(refused), refused.fields)
+                return shape_of(refused)
 
     async def leave(self, client: FakeClient) -> None:
         """Let a client go away, once its events are handled."""

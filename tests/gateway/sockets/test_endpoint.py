@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.http.errors import Refused
-from gateway.sockets.endpoint import CREDENTIAL_NAMES, LiveEndpoint, nowhere, parse_request, read_url
+from gateway.sockets.endpoint import LiveEndpoint, nowhere, parse_request, read_url
+from gateway.sockets.gate import CREDENTIAL_NAMES
 from gateway.wire.interface import EXTENSION
 from media.intake import Intake
 from sessions.live import Kind, Request

@@ -62,8 +62,8 @@ class CloseMedia:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Answer whoever asked with this refusal, although the call has changed: a deadline was over, and nobody
-    had found it yet. Always the last effect."""
+    """Answer whoever asked with this refusal, although the call has changed: it was over, and nobody had
+    found that yet. Always the last effect."""
 
     refusal: Exception
 

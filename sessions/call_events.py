@@ -42,9 +42,11 @@ class EndRequested:
 
 @dataclass(frozen=True, slots=True)
 class MediaJoined:
-    """The client of one side, or the provider of the media, says that this side is in the media."""
+    """The client of one side, or the provider of the media, says that this side is in the media. `device`:
+    on which, as far as that is known; so for the next two."""
 
     by: str
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class MediaLeft:
     """One side is out of the media, and may come back."""
 
     by: str
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class HeartbeatSeen:
     """One side is there."""
 
     by: str
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,10 +32,11 @@
     it is MISSED                         InvitationExpired
     it is CANCELLED, ENDED or FAILED     CallOver
     and who declines what was accepted   AlreadyAnswered, also when that call is over
+    and a side's other device, in media  AlreadyAnswered: it cannot stand in for the one that is in the call
 
     Whoever is on neither side gets NotInCall (but an admin may end it), who is on the wrong one WrongSide.
-    *Every* event does first what DeadlinePassed would: what is late is refused by the clock and not by a job.
-    Then the call has changed and the event is refused all the same, by the effect `Refuse`.
+    *Every* event first ends what is overdue, as DeadlinePassed does: what is late is refused by the clock and
+    not by a job. Then the call has changed and the event is refused all the same, by the effect `Refuse`.
 
 Invariants: of all who accept, decline, cancel and end at once, one wins; a call that is over stays as it is;
 a call that was accepted is settled once, in the step that ends it, for at most what is held
@@ -142,13 +143,16 @@ def step(call: Call, event: Event, now_ms: int, bounds: Bounds, funds_micro: int
     REFUSALS.
     """
     _must_be_in_it(call, event)
-    found, effects = _caught_up(call, now_ms, bounds, funds_micro)
+    found, effects = _overdue(call, now_ms, bounds)
     try:
         after, more = _act(found, event, now_ms, bounds, funds_micro)
     except REFUSALS as refusal:
         if found is call:
             raise
         after, more = found, (Refuse(refusal),)
+    if after.state is State.CONNECTED:
+        after, held = funded(after, now_ms, bounds, funds_micro)
+        more += held
     return (call if after is call else replace(after, version=call.version + 1)), effects + more
 
 
@@ -160,8 +164,8 @@ def _must_be_in_it(call: Call, event: Event) -> None:
             raise NotInCall
 
 
-def _caught_up(call: Call, now_ms: int, bounds: Bounds, funds_micro: int) -> Step:
-    """Do what a deadline has left to do, whether or not anybody has found it before."""
+def _overdue(call: Call, now_ms: int, bounds: Bounds) -> Step:
+    """End a call whose deadline is over, whether or not anybody has found it before."""
     match call.state:
         case State.RINGING if now_ms >= deadline_ms(call, bounds):
             lost_ms = caller_deadline_ms(call, bounds)
@@ -174,9 +178,7 @@ def _caught_up(call: Call, now_ms: int, bounds: Bounds, funds_micro: int) -> Ste
             reason = reason_to_end(call, now_ms, bounds)
             if reason is not None:
                 return _over(call, State.ENDED, reason, None, end_ms(call, now_ms, bounds))
-            return funded(call, now_ms, bounds, funds_micro)
-        case _:
-            return call, ()
+    return call, ()
 
 
 def _act(call: Call, event: Event, now_ms: int, bounds: Bounds, funds_micro: int) -> Step:
@@ -188,12 +190,12 @@ def _act(call: Call, event: Event, now_ms: int, bounds: Bounds, funds_micro: int
         case CancelRequested() | EndRequested() | BlockPlaced():
             return _ended(call, event, now_ms, bounds)
         case MediaJoined():
-            return _joined(call, event, now_ms, bounds, funds_micro)
+            return _joined(call, event, now_ms)
         case MediaLeft():
-            return _with_leg(call, event.by, lambda leg: call_legs.left(leg, now_ms)), ()
+            return _with_leg(call, event, lambda leg: call_legs.left(leg, now_ms)), ()
         case HeartbeatSeen():
             found = _found(call, event.by)
-            return _with_leg(found, event.by, lambda leg: call_legs.heard(leg, now_ms)), ()
+            return _with_leg(found, event, lambda leg: call_legs.heard(leg, now_ms)), ()
         case ConnectionLost():
             return _lost(call, event.by, now_ms), ()
         case ConnectionFound():
@@ -297,25 +299,29 @@ def _over(call: Call, state: State, reason: EndReason, by: str | None, at_ms: in
 # --- signs of life ------------------------------------------------------------------------------------
 
 
-def _joined(call: Call, event: MediaJoined, now_ms: int, bounds: Bounds, funds_micro: int) -> Step:
-    call = _with_leg(call, event.by, lambda leg: call_legs.joined(leg, now_ms))
+def _joined(call: Call, event: MediaJoined, now_ms: int) -> Step:
+    call = _with_leg(call, event, lambda leg: call_legs.joined(leg, now_ms))
     if call.state is not State.ACCEPTED or not all(leg.in_media for leg in call.legs):
         return call, ()
     after = replace(call, state=State.CONNECTED, connected_at_ms=now_ms)
     told = tuple(Notify(user, Notice.CONNECTED) for user in call.parties)
-    after, held = funded(after, now_ms, bounds, funds_micro)
-    return after, (RecordContact(), *told, *held)
+    return after, (RecordContact(), *told)
 
 
-def _with_leg(call: Call, user: str, change: Callable[[Leg], Leg]) -> Call:
-    """Return the call with another leg of a user, once it is accepted and until it is over."""
+def _with_leg(
+    call: Call, sign: MediaJoined | MediaLeft | HeartbeatSeen, change: Callable[[Leg], Leg]
+) -> Call:
+    """Return the call with another leg of one side, once it is accepted and until it is over."""
     if call.state not in (State.ACCEPTED, State.CONNECTED):
         return call
-    leg = call.creator_leg if user == call.creator else call.fan_leg
+    creator = sign.by == call.creator
+    device, leg = (call.creator_device, call.creator_leg) if creator else (call.fan_device, call.fan_leg)
+    if device is not None and sign.device is not None and sign.device != device:
+        raise AlreadyAnswered(call)
     after = change(leg)
     if after == leg:
         return call
-    return replace(call, creator_leg=after) if user == call.creator else replace(call, fan_leg=after)
+    return replace(call, creator_leg=after) if creator else replace(call, fan_leg=after)
 
 
 def _lost(call: Call, by: str, now_ms: int) -> Call:

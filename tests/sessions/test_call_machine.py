@@ -246,5 +246,5 @@ TestAnyOrder = CallInTheWorld.TestCase
 @pytest.mark.chaos
 def test_any_order_for_long() -> None:
     run_state_machine_as_test(
-        CallInTheWorld, settings=settings(max_examples=5000, stateful_step_count=60, deadline=None)
+        CallInTheWorld, settings=settings(max_examples=1500, stateful_step_count=60, deadline=None)
     )

@@ -4,6 +4,7 @@ Invariant: what passes can be written to either database and encoded as UTF-8, a
 changed. What a page must not show as it is (overrides of writing direction, markup) is the page's to clean.
 """
 
+import re
 import unicodedata
 from typing import Literal
 
@@ -13,6 +14,8 @@ USER_CHARACTERS_MAX = 128
 _UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 """Categories that leave nothing on the page: controls, formats and spaces. Unassigned is not among them,
 because the emoji of next year are unassigned to this year's tables."""
+
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 Fault = Literal["empty", "too_long", "not_text"]
 
@@ -33,15 +36,20 @@ class TextRefused(Exception):
         self.characters_max = characters_max
 
 
+def is_text(text: str) -> bool:
+    """Return whether a text can be stored and sent, whatever it says. PostgreSQL stores no NUL, and nothing
+    encodes half a surrogate pair, which the JSON escape `\\ud800` gives."""
+    return _NO_TEXT.search(text) is None
+
+
 def checked(text: str, param: str, characters_max: int) -> str:
     """Return `text` itself. Raises TextRefused.
 
-    A character is a code point, so that a text has at most four times as many bytes. PostgreSQL stores no
-    NUL, and nothing encodes half a surrogate pair, which the JSON escape `\\ud800` gives.
+    A character is a code point, so that a text has at most four times as many bytes.
     """
     if len(text) > characters_max:
         raise TextRefused(param, "too_long", characters_max)
-    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
+    if not is_text(text):
         raise TextRefused(param, "not_text", characters_max)
     if all(unicodedata.category(character) in _UNSEEN for character in text):
         raise TextRefused(param, "empty", characters_max)

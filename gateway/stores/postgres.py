@@ -34,8 +34,10 @@ _SESSION = {
     "lock_timeout": f"{int(LOCK_SECONDS * 1000)}",
     "statement_timeout": f"{int(TRANSACTION_SECONDS * 1000)}",
     "idle_in_transaction_session_timeout": f"{int(2 * TRANSACTION_SECONDS * 1000)}",
+    "stagedoor.server": "on",
 }
-"""A server of ours that stalls within a transaction must not hold its locks against the others for ever."""
+"""A server of ours that stalls within a transaction must not hold its locks against the others for ever. And
+it sees every tenant's rows, also where its role does not own the tables (row level security)."""
 _ERRORS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 

@@ -8,7 +8,19 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Dialect, Insert, Select, Update, bindparam
+from sqlalchemy import (
+    CTE,
+    BindParameter,
+    Connection,
+    Delete,
+    Dialect,
+    Insert,
+    Select,
+    Update,
+    bindparam,
+    column,
+    values,
+)
 from sqlalchemy.sql import CompoundSelect
 from sqlalchemy.types import TypeEngine
 
@@ -16,12 +28,20 @@ Places = list[BindParameter[Any]]
 """What stands in a statement for the values of one list: `column.in_(places)`."""
 Query = Select[Any] | CompoundSelect[Any]
 Convert = Callable[[Any], Any]
+Change = Insert | Update | Delete
+
+
+def side_by_side(name: str, **lists: Places) -> CTE:
+    """Return a table of what stands beside each other in lists of one length, a column for each, to join with
+    in the query of a `Listed`. What that fills up with comes several times."""
+    columns = [column(own, places[0].type) for own, places in lists.items()]
+    return values(*columns, name=name).data(list(zip(*lists.values(), strict=True))).cte(name)
 
 
 class _Written:
     """The text of a statement for one database, and how its values go there and come back."""
 
-    def __init__(self, statement: Query | Insert | Update, dialect: Dialect, keys: list[str] | None) -> None:
+    def __init__(self, statement: Query | Change, dialect: Dialect, keys: list[str] | None) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=keys)
         self.text = str(compiled)
         names = compiled.positiontup
@@ -30,7 +50,7 @@ class _Written:
         self._constants = {name: value for name, value in compiled.params.items() if value is not None}
         self._places = [(name, own[name]) for name in names]
         self._answers: list[tuple[int, Convert]] = []
-        if not isinstance(statement, Insert | Update):
+        if not isinstance(statement, Change):
             converts = (convert_from(column.type, dialect) for column in statement.selected_columns)
             self._answers = [(n, convert) for n, convert in enumerate(converts) if convert is not None]
 
@@ -86,9 +106,9 @@ class Listed:
 
 
 class ForEach:
-    """An insert or an update for each of many rows; `names` are its parameters or, of an insert, columns."""
+    """An insert, update or delete for each of many rows; `names` are an insert's columns."""
 
-    def __init__(self, statement: Insert | Update, *names: str) -> None:
+    def __init__(self, statement: Change, *names: str) -> None:
         self._statement = statement
         self._keys = list(names) if isinstance(statement, Insert) else None
         self._written: dict[str, _Written] = {}

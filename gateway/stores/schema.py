@@ -1,8 +1,8 @@
 """The tables, as SQLAlchemy Core knows them; `migrations/` makes them, and a test holds the two together.
 
-Invariant: durations are whole milliseconds (`_ms`), money whole micro-credits (`_micro`); every row of a
-user carries the tenant, the user's UUID (what other tables and operators' queries join on) and `subject`,
-the `sub` of the user's tokens.
+Those of rooms and polls are in rooms/schema.py. Invariant: durations are whole milliseconds (`_ms`), money
+whole micro-credits (`_micro`); every row of a user carries the tenant, the user's UUID (what other tables and
+operators' queries join on) and `subject`, the `sub` of the user's tokens.
 """
 
 from sqlalchemy import (
@@ -13,32 +13,19 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
     Uuid,
 )
 
-from gateway.stores.columns import Moment
+from gateway.stores.columns import Moment, metadata, user_columns
+from gateway.stores.rooms import schema as _rooms  # noqa: F401 - these tables are of the same database
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "ix": "idx_%(column_0_N_label)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    }
-)
-
-
-def _user() -> list[Column[object]]:
-    return [
-        Column("tenant_id", String(64), nullable=False),
-        Column("user_id", Uuid(as_uuid=True), nullable=False),
-        Column("subject", String(128), nullable=False),
-    ]
+__all__ = [
+    "audit_log", "boots", "idempotency_keys", "ledger_entries", "live_sessions", "metadata", "outbox",
+    "quota_adjustments", "quota_overrides", "quota_slices", "usage_events", "usage_quotas",
+]  # fmt: skip
 
 
 def _amount(name: str, **options: object) -> Column[object]:
@@ -61,7 +48,7 @@ database's clock; `fenced_at` says that another took it over, `ended_at` that it
 live_sessions = Table(
     "live_sessions", metadata,
     Column("id", String(64), primary_key=True),
-    *_user(),
+    *user_columns(),
     Column("channel_id", String(64), nullable=False),
     Column("kind", String(16), nullable=False),
     Column("plan", String(32), nullable=False),
@@ -101,7 +88,7 @@ usage_quotas = Table(
 quota_slices = Table(
     "quota_slices", metadata,
     Column("id", String(64), primary_key=True),
-    *_user(),
+    *user_columns(),
     Column("kind", String(16), nullable=False),
     Column("session_id", String(64), nullable=False),
     Column("channel_id", String(64), nullable=False),
@@ -127,7 +114,7 @@ quota_slices = Table(
 usage_events = Table(
     "usage_events", metadata,
     Column("id", String(80), primary_key=True),
-    *_user(),
+    *user_columns(),
     Column("kind", String(16), nullable=False),
     Column("session_id", String(64), nullable=False),
     Column("channel_id", String(64), nullable=False),
@@ -175,7 +162,7 @@ outbox = Table(
 quota_adjustments = Table(
     "quota_adjustments", metadata,
     Column("id", String(64), primary_key=True),
-    *_user(),
+    *user_columns(),
     Column("kind", String(16), nullable=False),
     Column("period", String(8), nullable=False),
     Column("period_key", String(16), nullable=False),

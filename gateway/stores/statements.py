@@ -49,6 +49,15 @@ def now_ms(connection: Connection) -> int:
     return int(clock.wall() * 1000)
 
 
+def at_one_moment(connection: Connection) -> None:
+    """Have every query of this transaction see what was there at the first; to be called before it.
+
+    SQLite does so by itself. Nothing can be written then.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
 def hour_number(connection: Connection, moment: ColumnElement[Any]) -> ColumnElement[int]:
     """Return how many hours since the epoch a `Moment` is, rounded down."""
     if connection.dialect.name == "postgresql":

@@ -79,7 +79,12 @@ def _heads(ids: Places) -> Select[Any]:
         .where(polls.c.room_id == _ROOM.id)
         .scalar_subquery()
     )
-    return select(_ROOM.id, _ROOM.last_offset, changes).where(_ROOM.id.in_(ids))
+    lost_at = (
+        select(func.min(_IN.lost_at))
+        .where(_IN.room_id == _ROOM.id, _IN.lost_at.is_not(None))
+        .scalar_subquery()
+    )
+    return select(_ROOM.id, _ROOM.last_offset, changes, lost_at).where(_ROOM.id.in_(ids))
 
 
 _HEADS = Listed(_heads, ids=_ROOM.id.type)
@@ -211,5 +216,6 @@ def heads(connection: Connection, room_ids: Collection[str]) -> dict[str, Head]:
     tells."""
     known = [room_id for room_id in room_ids if is_uuid(room_id)]
     return {
-        room_id: Head(offset, int(changes)) for room_id, offset, changes in _HEADS.rows(connection, ids=known)
+        room_id: Head(offset, int(changes), lost_at_ms)
+        for room_id, offset, changes, lost_at_ms in _HEADS.rows(connection, ids=known)
     }

@@ -70,6 +70,10 @@ room_participants = Table(
         "idx_room_participants_lost_at", "lost_at",
         postgresql_where=text("lost_at IS NOT NULL"), sqlite_where=text("lost_at IS NOT NULL"),
     ),
+    Index(
+        "idx_room_participants_lost", "room_id", "lost_at",
+        postgresql_where=text("lost_at IS NOT NULL"), sqlite_where=text("lost_at IS NOT NULL"),
+    ),
 )  # fmt: skip
 """Who is in; `lost_at`: without a connection since then."""
 

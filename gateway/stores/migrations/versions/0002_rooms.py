@@ -72,10 +72,14 @@ def _people() -> None:
         sa.PrimaryKeyConstraint("room_id", "subject", name="pk_room_participants"),
     )
     op.create_index("idx_room_participants_user", "room_participants", ["tenant_id", "subject"])
-    op.create_index(
-        "idx_room_participants_lost_at", "room_participants", ["lost_at"],
-        postgresql_where=sa.text("lost_at IS NOT NULL"), sqlite_where=sa.text("lost_at IS NOT NULL"),
-    )  # fmt: skip
+    for name, columns in (
+        ("idx_room_participants_lost", ["room_id", "lost_at"]),
+        ("idx_room_participants_lost_at", ["lost_at"]),
+    ):
+        op.create_index(
+            name, "room_participants", columns,
+            postgresql_where=sa.text("lost_at IS NOT NULL"), sqlite_where=sa.text("lost_at IS NOT NULL"),
+        )  # fmt: skip
     op.create_table(
         "room_seats",
         sa.Column("room_id", UuidText(), nullable=False),

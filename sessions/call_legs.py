@@ -29,7 +29,7 @@ class Leg:
 def joined(leg: Leg, now_ms: int) -> Leg:
     """Return the leg of who came into the media, or came back."""
     joined_at_ms = now_ms if leg.joined_at_ms is None else leg.joined_at_ms
-    return Leg(joined_at_ms, max(now_ms, leg.heard_at_ms or 0))
+    return Leg(joined_at_ms, max(now_ms, leg.last_sign_ms))
 
 
 def left(leg: Leg, now_ms: int) -> Leg:

@@ -1,6 +1,6 @@
 """A leg: in the media, heard of, and out again."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sessions.call_legs import Leg, heard, joined, left
@@ -23,6 +23,7 @@ def test_who_was_never_in_cannot_leave_and_a_heartbeat_does_not_bring_them_in() 
 
 
 @given(CHANGES)
+@example([(joined, 10), (left, 20), (joined, 5), (heard, 1)])
 def test_the_last_sign_never_goes_back_whatever_the_clock_does(changes: list[tuple[object, int]]) -> None:
     leg = Leg()
     for change, at_ms in changes:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Connection,
     Select,
     bindparam,
+    cast,
     func,
     literal_column,
     null,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from gateway.stores.columns import is_uuid
+from gateway.stores.columns import UuidText, is_uuid
 from gateway.stores.cursors import cursor_of, place_of
 from gateway.stores.prepared import Listed, Places
 from gateway.stores.rooms.rows import MESSAGE, ROOM, event_of, message_of, room_of
@@ -65,7 +66,7 @@ def _since(table: Any, *columns: ColumnElement[Any]) -> Select[Any]:
 
 
 _EVENTS = union_all(
-    _since(room_events, _EVENT.kind, _EVENT.subject, _EVENT.why, _EVENT.occurred_at, null()),
+    _since(room_events, _EVENT.kind, _EVENT.subject, _EVENT.why, _EVENT.occurred_at, cast(null(), UuidText)),
     _since(
         room_messages,
         literal_column("'message'"), _POSTED.subject, _POSTED.text, _POSTED.created_at, _POSTED.id,

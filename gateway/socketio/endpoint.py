@@ -85,7 +85,7 @@ class SocketIO:
                 f"Speak Engine.IO {PROTOCOL}, as socket.io-client 3 and 4 do: ?EIO={PROTOCOL}&transport="
             )
             raise Refused(400, "BAD_PROTOCOL", sentence + "websocket (or polling)", param="EIO")
-        if self._draining:
+        if self._draining and "sid" not in query:
             raise Refused(503, "RESTARTING", "The server is restarting; try again.", retry_after_seconds=1)
         return query
 

@@ -152,6 +152,7 @@ class Polled:
     async def fetch(self, receive: Receive) -> str:
         """Return what waits, once something does. Raises Refused."""
         if self._fetching is not None:
+            self._waiting = deque((_CLOSE,))
             self._end(endings.POLICY.code)
             raise Refused(400, "BAD_PAYLOAD", "One request at a time fetches; connect again")
         if not self._waiting and not self._moving and not self._code and self._ending is None:

@@ -7,7 +7,8 @@ what this one submitted is written, or its time is up.
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from gateway import clock
 from gateway.auditing import audit
@@ -20,6 +21,7 @@ from gateway.projection.cloudevents import EventPost
 from gateway.projection.projection import LogTelling, PostTelling, Projection
 from gateway.projection.usage_log import UsageLog
 from gateway.reaper import Reaper, idempotency_keys_due, sessions_due
+from gateway.room_deadlines import Done, RoomDeadlines, Told
 from gateway.session_book import SessionBook
 from gateway.settings import Settings
 from gateway.stores import sessions
@@ -34,8 +36,11 @@ from gateway.stores.redis.captions import RedisCaptions
 from gateway.stores.redis.leases import RedisLeases
 from gateway.stores.redis.link import RedisLink
 from gateway.stores.redis.presence import RedisPresence
+from gateway.stores.rooms.bounds import RoomBounds
+from gateway.stores.rooms.deadlines import give_back_seats
 from gateway.stores.writer import GroupWriter
 from gateway.tasks import Tasks
+from sessions import polls, room_records
 from sessions.history import HistoryLimits
 from sessions.lifetimes import Bounds, LiveSession
 from sessions.plans import Plans
@@ -67,12 +72,13 @@ class Backing:
             int(settings.resume_grace_seconds * 1000),
         )
         self.database = LateDatabase(settings.database_url.get_secret_value(), settings.data_dir)
+        self.room_bounds = room_bounds(settings)
         self.writer = GroupWriter(self.database, on_down=self._store_down, on_up=self._store_up)
         self.boot = Boot(self.database, socket.gethostname(), settings.boot_lease_seconds, self._rebooted)
         self.book = SessionBook(self.writer, self.boot.id, self.bounds, ended_elsewhere)
         self.recovery = Recovery(
             self.database, Settlements(plans), self.bounds, self.boot, alone=not self._shared,
-            recovered=self._audit_later,
+            recovered=self._audit_later, giving_back=partial(give_back_seats, bounds=self.room_bounds),
         )  # fmt: skip
         self._fenced = fenced
         self._tasks = Tasks()
@@ -87,6 +93,8 @@ class Backing:
         if self._link is not None:
             leading = LeadingAlone(self.leases, lambda link=self._link: link.up)
         self.reaper = Reaper(leading, self.boot.id, settings.reaper_interval_seconds)
+        self.room_deadlines = RoomDeadlines(self.database, self.room_bounds, self._tell_rooms)
+        self._tell: Told = lambda done: None
         self._register(settings)
         self._projections = self._sinks(settings)
         self._opened = False
@@ -105,6 +113,7 @@ class Backing:
     def _register(self, settings: Settings) -> None:
         self.reaper.register("session", sessions_due(self.database, self.bounds))
         self.reaper.register("idempotency_key", idempotency_keys_due(self.database))
+        self.room_deadlines.register(self.reaper)
         if self._shared:
             interval_seconds = settings.boot_lease_seconds / 3
             self.reaper.register("boot", self.recovery.due, interval_seconds=interval_seconds)
@@ -157,6 +166,13 @@ class Backing:
         await self.boot.aclose()
         await self.reaper.aclose()
 
+    def tell_rooms(self, tell: Told) -> None:
+        """Have `tell` called with what became of rooms and polls whose deadline was over."""
+        self._tell = tell
+
+    def _tell_rooms(self, done: Sequence[Done]) -> None:
+        self._tell(done)
+
     def update_gauges(self) -> None:
         """Bring the gauges up to now."""
         STORE_WAITING.set(self.writer.waiting)
@@ -198,6 +214,18 @@ class Backing:
     def _rebooted(self, boot_id: str) -> None:
         self.book.rebooted(boot_id)
         self._fenced(boot_id)
+
+
+def room_bounds(settings: Settings) -> RoomBounds:
+    """Return how long rooms, polls and what is said in them last, as the settings have it."""
+    day_ms = 24 * 3_600_000
+    return RoomBounds(
+        room_records.Bounds(
+            int(settings.room_idle_hours * 3_600_000), int(settings.room_grace_seconds * 1000)
+        ),
+        polls.Bounds(archive_ms=int(settings.poll_archive_days * day_ms)),
+        history_ms=int(settings.room_history_days * day_ms),
+    )
 
 
 def public_reason(*, disk_full: bool) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from gateway.ids import new_id
 from gateway.metrics import RECOVERED
 from gateway.stores import boots
-from gateway.stores.boots import Left, Settling
+from gateway.stores.boots import GivingBack, Left, Settling, no_seats
 from gateway.stores.interface import Database, StoreDown
 from sessions.lifetimes import Bounds
 
@@ -81,7 +81,7 @@ class Recovery:
 
     def __init__(
         self, database: Database, settling: Settling, bounds: Bounds, boot: Boot, *, alone: bool,
-        recovered: Callable[[Left], object] = lambda left: None,
+        recovered: Callable[[Left], object] = lambda left: None, giving_back: GivingBack = no_seats,
     ) -> None:  # fmt: skip
         self._database = database
         self._settling = settling
@@ -89,9 +89,11 @@ class Recovery:
         self._boot = boot
         self._alone = alone
         self._recovered = recovered
+        self._giving_back = giving_back
 
     async def run_once(self) -> Left:
-        """Settle the slices and end the sessions of every boot that is gone. Raises StoreDown.
+        """Settle the slices, end the sessions and give back the seats of every boot that is gone. Raises
+        StoreDown.
 
         It may be broken off anywhere and run again, and run in several processes at once.
         """
@@ -106,6 +108,7 @@ class Recovery:
         if found:
             RECOVERED.labels("slices").inc(found.slices)
             RECOVERED.labels("sessions").inc(found.sessions)
+            RECOVERED.labels("seats").inc(found.seats)
             log.warning(
                 "Took over from processes that are gone",
                 extra={
@@ -113,6 +116,7 @@ class Recovery:
                     "slices": found.slices,
                     "settled_seconds": found.settled_ms / 1000,
                     "sessions": found.sessions,
+                    "seats": found.seats,
                 },
             )
             self._recovered(found)
@@ -124,5 +128,6 @@ class Recovery:
 
     def _take_over(self, connection: Connection, boot_id: str) -> tuple[Left, bool]:
         return boots.take_over(
-            connection, self._settling, boot_id, BATCH_MAX, self._bounds, alone=self._alone
-        )
+            connection, self._settling, boot_id, BATCH_MAX, self._bounds, alone=self._alone,
+            giving_back=self._giving_back,
+        )  # fmt: skip

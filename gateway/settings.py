@@ -143,6 +143,20 @@ class Settings(BaseSettings):
     )
     plans_file: Path | None = Field(None, description="A file of plans in the place of the one built in.")
 
+    # Rooms and polls
+    room_idle_hours: Annotated[float, Field(ge=0, le=87_600)] = Field(
+        24.0, description="How long nothing may happen in a room until it is closed."
+    )
+    room_grace_seconds: Annotated[float, Field(ge=1, le=86_400)] = Field(
+        120.0, description="How long the place of a participant is kept whose connection was lost."
+    )
+    room_history_days: Annotated[float, Field(ge=0, le=3650)] = Field(
+        90.0, description="How long what was said in a room is kept after its end; 0: for ever."
+    )
+    poll_archive_days: Annotated[float, Field(ge=0, le=3650)] = Field(
+        90.0, description="How old a poll becomes until it is archived; 0: never."
+    )
+
     # Deadlines and the usage log
     reaper_interval_seconds: PositiveSeconds = Field(
         300.0, description="Between passes over what is past its deadline."

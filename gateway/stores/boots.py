@@ -1,17 +1,19 @@
 """Boots in SQL: which lives of server processes are going on, and what those that ended left open.
 
 Invariant: a boot whose lease ran out by the database's clock is fenced before anything of it is settled;
-every slice and session it left is settled once, whoever does it, and however often that is broken off.
+every slice, session and seat it left is settled once, whoever does it, and however often that is broken off.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, insert, or_, select, true, update
 
 from gateway.stores.interface import Refusal
 from gateway.stores.minutes import Settle
+from gateway.stores.rooms.deadlines import has_seats
+from gateway.stores.rooms.schema import room_seats
 from gateway.stores.schema import boots, live_sessions, quota_slices
 from gateway.stores.sessions import save, session_of
 from gateway.stores.statements import now_ms
@@ -27,14 +29,28 @@ class Settling(Protocol):
         """Close each."""
 
 
+class GivingBack(Protocol):
+    """What gives back the seats that a boot has in rooms."""
+
+    def __call__(self, connection: Connection, /, *, boot_id: str, most: int) -> int:
+        """Give back at most `most`; return how many there were."""
+
+
+def no_seats(_connection: Connection, /, *, boot_id: str, most: int) -> int:
+    """Give back nothing, where there are no rooms."""
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What was taken over: whole boots, slices settled, the milliseconds they came to, sessions ended."""
+    """What was taken over: whole boots, slices settled, the milliseconds they came to, sessions ended, seats
+    in rooms given back."""
 
     boots: int = 0
     slices: int = 0
     settled_ms: int = 0
     sessions: int = 0
+    seats: int = 0
 
     def __add__(self, other: "Left") -> "Left":
         return Left(
@@ -42,10 +58,11 @@ class Left:
             self.slices + other.slices,
             self.settled_ms + other.settled_ms,
             self.sessions + other.sessions,
+            self.seats + other.seats,
         )
 
     def __bool__(self) -> bool:
-        return bool(self.boots or self.slices or self.sessions)
+        return bool(self.boots or self.slices or self.sessions or self.seats)
 
 
 # --- one's own boot -------------------------------------------------------------------------------------
@@ -73,7 +90,11 @@ def end(connection: Connection, boot_id: str) -> bool:
     taken over; then the answer is False."""
     now = now_ms(connection)
     own = update(boots).where(boots.c.id == boot_id, boots.c.ended_at.is_(None))
-    left = _open_slices(connection, boot_id, 1) or _live_sessions(connection, boot_id, 1)
+    left = (
+        _open_slices(connection, boot_id, 1)
+        or _live_sessions(connection, boot_id, 1)
+        or has_seats(connection, boot_id)
+    )
     connection.execute(own.values(lease_until=now) if left else own.values(ended_at=now))
     return not left
 
@@ -86,7 +107,7 @@ def abandoned(connection: Connection, own_id: str, *, alone: bool) -> list[str]:
 
     `alone` (SQLite) says that no other process can be running: every other boot is gone. Otherwise those
     are, whose lease is over, or that were fenced and not taken over whole; and those that ended, or were
-    taken over, and yet have slices open, acquired before their process knew.
+    taken over, and yet have slices open or seats, acquired before their process knew.
     """
     ours = boots.c.id != own_id
     lapsed = or_(boots.c.fenced_at.is_not(None), boots.c.lease_until <= now_ms(connection))
@@ -94,15 +115,19 @@ def abandoned(connection: Connection, own_id: str, *, alone: bool) -> list[str]:
     if not alone:
         unfinished = unfinished.where(lapsed)
     found = list(connection.execute(unfinished.order_by(boots.c.started_at)).scalars())
-    strays = (
-        select(quota_slices.c.boot_id)
-        .join(boots, boots.c.id == quota_slices.c.boot_id, isouter=True)
-        .where(quota_slices.c.state == "open", quota_slices.c.boot_id != own_id)
-        .distinct()
-    )
-    if not alone:
-        strays = strays.where(or_(boots.c.id.is_(None), boots.c.ended_at.is_not(None)))
-    found += [boot_id for boot_id in connection.execute(strays).scalars() if boot_id not in found]
+    for held, column in (
+        (quota_slices.c.state == "open", quota_slices.c.boot_id),
+        (true(), room_seats.c.boot_id),
+    ):
+        strays = (
+            select(column)
+            .join(boots, boots.c.id == column, isouter=True)
+            .where(held, column != own_id)
+            .distinct()
+        )
+        if not alone:
+            strays = strays.where(or_(boots.c.id.is_(None), boots.c.ended_at.is_not(None)))
+        found += [boot_id for boot_id in connection.execute(strays).scalars() if boot_id not in found]
     if alone:
         unowned = select(live_sessions.c.boot_id).where(
             live_sessions.c.state == State.ACTIVE.value, live_sessions.c.boot_id != own_id
@@ -113,10 +138,11 @@ def abandoned(connection: Connection, own_id: str, *, alone: bool) -> list[str]:
 
 
 def take_over(
-    connection: Connection, settling: Settling, boot_id: str, most: int, bounds: Bounds, *, alone: bool
-) -> tuple[Left, bool]:
-    """Fence a boot and settle at most `most` slices and sessions of it, in one transaction; return what was
-    done, and whether anything may be left. A boot that has renewed its lease meanwhile is left alone.
+    connection: Connection, settling: Settling, boot_id: str, most: int, bounds: Bounds, *, alone: bool,
+    giving_back: GivingBack = no_seats,
+) -> tuple[Left, bool]:  # fmt: skip
+    """Fence a boot and settle at most `most` slices, sessions and seats of it, in one transaction; return
+    what was done, and whether anything may be left. A boot that has renewed its lease is left alone.
 
     Slices are closed at their last checkpoint. A late word of a process that was only slow is counted by the
     rule of settlements.
@@ -132,8 +158,9 @@ def take_over(
     answers = settling.apply(connection, [Settle(key, None, "recovery", now) for key in slice_ids])
     settled_ms = sum(answer.used_ms for answer in answers if isinstance(answer, Settled))
     ended = _interrupt(connection, boot_id, most, now, bounds)
-    left = Left(slices=len(slice_ids), settled_ms=settled_ms, sessions=ended)
-    if len(slice_ids) == most or ended == most:
+    seats = giving_back(connection, boot_id=boot_id, most=most)
+    left = Left(slices=len(slice_ids), settled_ms=settled_ms, sessions=ended, seats=seats)
+    if most in (len(slice_ids), ended, seats):
         return left, True
     if row is not None and row["ended_at"] is None:
         connection.execute(update(boots).where(boots.c.id == boot_id).values(ended_at=now))

@@ -3,10 +3,11 @@ broken off."""
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from gateway.boot import Boot, Recovery
 from gateway.stores import boots
@@ -14,11 +15,16 @@ from gateway.stores.auditor import audit_books
 from gateway.stores.boots import Left
 from gateway.stores.interface import Database, Refusal
 from gateway.stores.minutes import Settle
+from gateway.stores.rooms.bounds import RoomBounds
+from gateway.stores.rooms.deadlines import give_back_seats
+from gateway.stores.rooms.schema import room_participants
 from gateway.stores.schema import boots as boots_table
 from gateway.stores.statements import now_ms
 from sessions.lifetimes import PROCESS_LOST, EndRequested, Touched
+from sessions.room_events import JoinRequested
 from sessions.slices import Settled
 from tests.gateway.stores.books import BOUNDS, NOW_MS, Books
+from tests.gateway.stores.rooms.lobby import Lobby
 
 LEASE_SECONDS = 30.0
 
@@ -264,3 +270,70 @@ async def test_renewing_lengthens_the_lease_by_the_databases_clock(books: Books)
     await boot.renew()
     lease_until = (await books.boot_row(boot.id))["lease_until"]
     assert now + 29_000 < lease_until < now + 40_000
+
+
+async def seated(books: Books, *boot_ids: str) -> Lobby:
+    """A room in which ben has a connection in each of these lives of processes."""
+    lobby = Lobby(books.database)
+    room_id = await lobby.room("olga")
+    for lobby.boot in boot_ids:
+        await lobby.act(room_id, JoinRequested("ben"))
+    return lobby
+
+
+async def lost(books: Books) -> dict[str, bool]:
+    query = select(room_participants.c.subject, room_participants.c.lost_at)
+    return await books.database.read(lambda c: {row[0]: row[1] is not None for row in c.execute(query)})
+
+
+def giving_back(books: Books, boot: Boot, *, alone: bool) -> Recovery:
+    seats = partial(give_back_seats, bounds=RoomBounds())
+    return Recovery(books.database, books.settlements, BOUNDS, boot, alone=alone, giving_back=seats)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_the_seats_of_a_lost_process_are_given_back_and_its_people_lost(
+    books: Books, alone: bool
+) -> None:
+    await books.boot("boot_1", lapsed=not alone)
+    await books.boot("boot_2", lapsed=not alone)
+    lobby = await seated(books, "boot_1", "boot_2")
+    boot = await booted(books)
+    assert await lost(books) == {"olga": False, "ben": False}
+    found = await giving_back(books, boot, alone=alone).run_once()
+    assert (found.boots, found.seats) == (2, 3)
+    assert await lost(books) == {"olga": True, "ben": True}
+    assert not await giving_back(books, boot, alone=alone).run_once()
+    await lobby.aclose()
+
+
+async def test_who_has_a_connection_elsewhere_is_not_lost(books: Books) -> None:
+    await books.boot("boot_1", lapsed=True)
+    boot = await booted(books)
+    lobby = await seated(books, "boot_1", boot.id)
+    found = await giving_back(books, boot, alone=False).run_once()
+    assert found.seats == 2
+    assert await lost(books) == {"olga": True, "ben": False}
+    await lobby.aclose()
+
+
+async def test_many_seats_are_given_back_in_batches(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.boot.BATCH_MAX", 2)
+    await books.boot("boot_1", lapsed=True)
+    lobby = await seated(books, "boot_1")
+    await lobby.room("ana", "cem", "dan")
+    boot = await booted(books)
+    assert (await giving_back(books, boot, alone=False).run_once()).seats == 5
+    assert set((await lost(books)).values()) == {True}
+    await lobby.aclose()
+
+
+async def test_a_process_that_ends_with_seats_is_taken_over_at_once(books: Books) -> None:
+    boot = await booted(books)
+    lobby = await seated(books, boot.id)
+    await boot.aclose()
+    other = await booted(books)
+    found = await giving_back(books, other, alone=False).run_once()
+    # olga came by a life that no boot is known of.
+    assert (found.boots, found.seats) == (1, 2)
+    await lobby.aclose()

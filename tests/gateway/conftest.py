@@ -1,4 +1,4 @@
-"""The stand of these tests: one server, and another beside it."""
+"""Rooms of one server, and of another beside it, on a real database."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -134,6 +134,7 @@ async def standing(**changes: Any) -> AsyncIterator[Stand]:
             message_bytes_max=settings.message_bytes_max,
             viewer_buffer_bytes_max=settings.viewer_buffer_bytes_max,
             ping_interval_seconds=settings.ping_interval_seconds,
+            close_timeout_seconds=1.0,
         ),
         drain=lambda: drained(socketio),
         ready=lambda _: ready.set(),

@@ -171,3 +171,25 @@ async def test_the_echo_application_on_stock_uvicorn() -> None:
         await client.send(b"\x00" * 70_000)
         assert await client.recv() == b"\x00" * 70_000
     await server.shutdown()
+
+
+async def test_a_protocol_on_top_is_pinged_with_its_own_frame_until_it_does_not_answer() -> None:
+    async def story(peer: Peer, wire: FallbackWire, owner: Owner) -> None:
+        wire.keep_alive(frames.text_frame(b"2"))
+        for count in range(1, 4):
+            await until(lambda count=count: len(peer.sent) == count)  # type: ignore[misc]
+            peer.says(text="3")
+        await until(lambda: peer.sent[-1]["type"] == "websocket.close")
+        peer.ends(1011)
+
+    peer, owner = await with_wire(story, WireLimits(ping_interval_seconds=0.05))
+    pings, close = peer.sent[:-1], peer.sent[-1]
+    assert pings == [{"type": "websocket.send", "text": "2"}] * 4
+    assert close["code"] == 1011
+    assert owner.heard == ["3"] * 3
+
+
+async def until(fact: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not fact():
+            await asyncio.sleep(0)

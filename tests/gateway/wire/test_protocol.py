@@ -234,6 +234,29 @@ class TestKeepingAlive:
             wire.data_received(client_frame(0x8A, b""))
         assert rig.owner.codes == []
 
+    async def test_a_protocol_on_top_pings_with_its_own_frame(self) -> None:
+        rig = Rig()
+        wire = await rig.opened()
+        wire.keep_alive(frames.text_frame(b"2"))
+        for _ in range(3):
+            rig.after(21)
+            assert rig.sent() == frames.text_frame(b"2")
+            wire.data_received(text("3"))
+        rig.after(21)
+        rig.after(21)
+        assert codes(rig.sent().removeprefix(frames.text_frame(b"2"))) == [1011]
+
+    async def test_its_frame_does_not_wait_behind_what_a_slow_reader_has_not_taken(self) -> None:
+        rig = Rig()
+        wire = await rig.opened()
+        wire.keep_alive(frames.text_frame(b"2"))
+        rig.transport.room = 0
+        for _ in range(3):
+            wire.write(FRAME)
+        rig.after(21)
+        rig.transport.read_by_peer()
+        assert rig.sent() == FRAME + frames.text_frame(b"2") + FRAME * 2
+
     async def test_any_data_counts_as_life(self) -> None:
         rig = Rig()
         wire = await rig.opened()

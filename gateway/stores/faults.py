@@ -37,8 +37,6 @@ _POSTGRESQL_GONE_CLASSES = ("08", "28", "3D", "53", "57", "58")
 manual, appendix A)."""
 _POSTGRESQL_GONE = ("25006", "55P03")
 """Read-only, as a standby is; a lock that was not to be had in time."""
-_NOT_UNDERSTOOD = "42"
-"""Of a statement, a mistake of ours; without one, an option in the URL that the server does not know."""
 _AGAIN = ("40001", "40P01")
 """Serialization failure, deadlock: the same transaction may well pass when it is run again."""
 _DISK_FULL = "53100"
@@ -75,20 +73,26 @@ def sqlstate(error: BaseException) -> str:
 def wants_again(error: BaseException) -> bool:
     """Whether PostgreSQL rolled back only because of what others did, or its plan is out of date."""
     original = error.orig if isinstance(error, DBAPIError) else error
-    stale = isinstance(getattr(original, "__cause__", None), asyncpg.InvalidCachedStatementError)
+    stale = any(
+        isinstance(of, asyncpg.InvalidCachedStatementError)
+        for of in (original, getattr(original, "__cause__", None))
+    )
     return stale or sqlstate(error) in _AGAIN
+
+
+def unusable(error: BaseException) -> StoreDown:
+    """Return what an error means with which PostgreSQL answers a new connection, whichever it is: also one
+    about an option in the URL that it does not know."""
+    full = sqlstate(error) == _DISK_FULL
+    reason = "cannot grow: its disk is full" if full else "cannot be used"
+    return StoreDown(f"PostgreSQL {reason} ({_sentence(error)})", disk_full=full)
 
 
 def postgres_fault(error: BaseException) -> StoreDown | None:
     """Return what an error means if PostgreSQL is not there, or None if it has another cause."""
     code = sqlstate(error)
-    connecting = isinstance(error, asyncpg.PostgresError) or (
-        isinstance(error, DBAPIError) and error.statement is None and code.startswith(_NOT_UNDERSTOOD)
-    )
-    if code.startswith(_POSTGRESQL_GONE_CLASSES) or code in _POSTGRESQL_GONE or connecting:
-        full = code == _DISK_FULL
-        reason = "cannot grow: its disk is full" if full else "cannot be used"
-        return StoreDown(f"PostgreSQL {reason} ({_sentence(error)})", disk_full=full)
+    if code.startswith(_POSTGRESQL_GONE_CLASSES) or code in _POSTGRESQL_GONE:
+        return unusable(error)
     if isinstance(error, DBAPIError):
         if error.connection_invalidated or isinstance(error.orig, OSError):
             return StoreDown(f"PostgreSQL cannot be reached ({_sentence(error)})")

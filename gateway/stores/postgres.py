@@ -4,16 +4,18 @@ Invariant: a transaction ends within TRANSACTION_SECONDS, one way or the other, 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import asyncpg
+from asyncpg.transaction import Transaction
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from gateway.stores.faults import CannotOpen, postgres_fault, wants_again
+from gateway.stores.faults import CannotOpen, postgres_fault, unusable, wants_again
 from gateway.stores.interface import StoreDown
 from gateway.stores.migrations import upgrade
 
@@ -49,9 +51,11 @@ class PostgresDatabase:
     def __init__(self, url: str) -> None:
         self._engine = _engine(
             url, _SESSION, pool_size=CONNECTIONS, max_overflow=CONNECTIONS_MORE, pool_timeout=LOCK_SECONDS,
-            # One round trip more, and a restarted server is not noticed at all by what comes later.
-            pool_pre_ping=True,
+            # The driver begins and commits, see _begun: by way of SQLAlchemy that costs as much as all else.
+            isolation_level="AUTOCOMMIT",
         )  # fmt: skip
+        self._kept: AsyncConnection | None = None
+        self._closing = False
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Return what `query` reads. Raises StoreDown."""
@@ -63,9 +67,10 @@ class PostgresDatabase:
 
     async def _transaction(self, work: Callable[[Connection], T]) -> T:
         for attempt in range(ATTEMPTS_MAX):
-            await asyncio.sleep(attempt * ATTEMPT_APART_SECONDS)
+            if attempt:
+                await asyncio.sleep(attempt * ATTEMPT_APART_SECONDS)
             try:
-                async with asyncio.timeout(TRANSACTION_SECONDS), self._engine.begin() as connection:
+                async with asyncio.timeout(TRANSACTION_SECONDS), self._begun() as connection:
                     return await connection.run_sync(work)
             except _ERRORS as error:
                 if wants_again(error):
@@ -75,9 +80,71 @@ class PostgresDatabase:
                 raise down from error
         raise StoreDown(f"PostgreSQL is busy: {ATTEMPTS_MAX} attempts met other transactions' locks")
 
+    @asynccontextmanager
+    async def _begun(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection in a transaction: committed at the end, rolled back after an error. Only one of
+        which it is known that the transaction ended is used again."""
+        connection, driver, transaction = await self._begin()
+        ended = False
+        try:
+            try:
+                yield connection
+            except Exception:
+                if not driver.is_closed():
+                    await transaction.rollback()
+                    ended = True
+                raise
+            await transaction.commit()
+            ended = True
+        finally:
+            await self._put_away(connection, again=ended)
+
+    async def _begin(self) -> tuple[AsyncConnection, asyncpg.Connection, Transaction]:
+        """Return a connection, its driver's, and the transaction that it is in.
+
+        What the server has closed meanwhile is left for another, so that a restarted server is not noticed by
+        what comes later.
+        """
+        for _ in range(CONNECTIONS + CONNECTIONS_MORE):
+            kept, self._kept = self._kept, None
+            connection = kept or await self._engine.connect()
+            begun = False
+            try:
+                driver = _driver(connection)
+                transaction = driver.transaction()
+                await transaction.start()
+                begun = True
+            except _ERRORS as error:
+                if postgres_fault(error) is None:
+                    raise
+            finally:
+                if not begun:
+                    await self._put_away(connection, again=False)
+            if begun:
+                return connection, driver, transaction
+        raise StoreDown("PostgreSQL cannot be used (it closes every connection)")
+
+    async def _put_away(self, connection: AsyncConnection, *, again: bool) -> None:
+        if again and self._kept is None and not self._closing:
+            # To give one back to the pool, and to get one from there, costs a fifth of a settlement.
+            self._kept = connection
+            return
+        if not again:
+            await connection.invalidate()
+        await connection.close()
+
     async def aclose(self) -> None:
         """Close every connection."""
+        self._closing = True
+        if self._kept is not None:
+            await self._kept.close()
         await self._engine.dispose()
+
+
+def _driver(connection: AsyncConnection) -> asyncpg.Connection:
+    own = connection.sync_connection
+    assert own is not None, "it was connected"
+    return own.connection.driver_connection
 
 
 async def migrate_postgres(url: str) -> tuple[str, ...]:
@@ -102,5 +169,7 @@ def _engine(url: str, session: dict[str, str], **options: Any) -> AsyncEngine:
             return await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=session)
         except ValueError as error:
             raise CannotOpen(f"DATABASE_URL is not right: {error}") from error
+        except asyncpg.PostgresError as error:
+            raise unusable(error) from error
 
     return create_async_engine("postgresql+asyncpg://", async_creator=connect, **options)

@@ -20,8 +20,8 @@ from sqlalchemy import (
 from auth.principal import user_uuid
 from gateway.stores.interface import Refusal
 from gateway.stores.minutes.operations import Acquire, Spent
-from gateway.stores.minutes.quotas import QuotaKey, Quotas
-from gateway.stores.prepared import ForEach, Listed, Places
+from gateway.stores.minutes.quotas import SAVE, QuotaKey, Quotas
+from gateway.stores.prepared import ForEach, Listed, Places, Together
 from gateway.stores.schema import live_sessions, quota_overrides, quota_slices
 from sessions import slices
 from sessions.periods import Period, window_keys
@@ -65,6 +65,7 @@ _INSERT = ForEach(
     "channel_id", "boot_id", "hour_key", "day_key", "month_key", "granted_ms", "cumulative_ms", "state",
     "opened_at", "expires_at",
 )  # fmt: skip
+_WRITE = Together(SAVE, _INSERT)
 
 
 class Acquisitions:
@@ -99,9 +100,7 @@ class Acquisitions:
                 quotas.change(key, held_ms=grant.granted_ms)
             known.add(one)
             rows.append(slice_row(one, grant))
-        quotas.save()
-        if rows:
-            _INSERT.run(connection, rows)
+        _WRITE.run(connection, quotas.changes(), rows)
         return [answers[operation.slice_id] for operation in operations]
 
     def _grant(self, one: "Asked", quotas: Quotas, known: "Known") -> Grant:

@@ -6,6 +6,7 @@ so reports may come twice, late, or not at all.
 
 from collections.abc import Sequence
 
+import orjson
 from sqlalchemy import Connection, text
 
 from gateway.stores.minutes.operations import Checkpoint
@@ -15,9 +16,10 @@ _SQLITE = (
     "WHERE id = ?1 AND state = 'open' AND cumulative_ms < ?2 AND granted_ms >= ?2"
 )
 _POSTGRESQL = text(
-    "UPDATE quota_slices AS s SET cumulative_ms = m.used "
-    "FROM unnest(CAST(:ids AS text[]), CAST(:used AS bigint[])) AS m(id, used) "
-    "WHERE s.id = m.id AND s.state = 'open' AND s.cumulative_ms < m.used AND s.granted_ms >= m.used"
+    "UPDATE quota_slices AS s SET cumulative_ms = CAST(m.used AS bigint) "
+    "FROM json_each_text(CAST(:marks AS json)) AS m(id, used) "
+    "WHERE s.id = m.id AND s.state = 'open' AND s.cumulative_ms < CAST(m.used AS bigint)"
+    " AND s.granted_ms >= CAST(m.used AS bigint)"
 )
 
 
@@ -35,8 +37,7 @@ class Checkpoints:
                 highest[slice_id] = max(used_ms, highest.get(slice_id, 0))
         marks = sorted(highest.items())
         if marks and connection.dialect.name == "postgresql":
-            ids, used = map(list, zip(*marks, strict=True))
-            connection.execute(_POSTGRESQL, {"ids": ids, "used": used})
+            connection.execute(_POSTGRESQL, {"marks": orjson.dumps(dict(marks)).decode()})
         elif marks:
             connection.exec_driver_sql(_SQLITE, marks)
         return [None] * len(operations)

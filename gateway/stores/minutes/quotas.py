@@ -54,7 +54,7 @@ _LOCK = Listed(
     keys=_OWN.period_key.type,
 )  # fmt: skip
 _LOCK_OF_SLICES = Listed(_locked_of_slices, ids=quota_slices.c.id.type)
-_SAVE = ForEach(
+SAVE = ForEach(
     update(usage_quotas)
     .where(
         usage_quotas.c.tenant_id == bindparam("of_tenant"),
@@ -64,6 +64,7 @@ _SAVE = ForEach(
     )
     .values(used_ms=bindparam("used"), held_ms=bindparam("held"), extra_ms=bindparam("extra"))
 )
+"""For what `changes` returns."""
 
 
 class Quotas:
@@ -115,10 +116,13 @@ class Quotas:
         self._rows[key] = Quota(quota.used_ms + used_ms, quota.held_ms + held_ms, quota.extra_ms + extra_ms)
         self._changed.add(key)
 
+    def changes(self) -> list[dict[str, Any]]:
+        """Return the rows of what changed, for whoever writes them with others: see SAVE."""
+        return [self._parameters(key) for key in sorted(self._changed)]
+
     def save(self) -> None:
         """Write what changed."""
-        if self._changed:
-            _SAVE.run(self._connection, [self._parameters(key) for key in sorted(self._changed)])
+        SAVE.run(self._connection, self.changes())
 
     def _parameters(self, key: QuotaKey) -> dict[str, Any]:
         quota = self._rows[key]

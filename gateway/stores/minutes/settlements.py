@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
 from gateway.stores.interface import Refusal
 from gateway.stores.minutes.operations import Settle, UnknownSlice
-from gateway.stores.minutes.quotas import QuotaKey, Quotas
-from gateway.stores.prepared import ForEach, Listed, Places
+from gateway.stores.minutes.quotas import SAVE, QuotaKey, Quotas
+from gateway.stores.prepared import ForEach, Listed, Places, Together
 from gateway.stores.schema import ledger_entries, outbox, quota_slices, usage_events
 from sessions import slices
 from sessions.plans import Plans
@@ -49,6 +49,7 @@ _INSERT_ENTRIES = ForEach(
     insert(ledger_entries).inline(), "event_id", "account", "tenant_id", "amount_micro", "occurred_at"
 )
 _INSERT_OUTBOX = ForEach(insert(outbox).inline(), "event_id", "tenant_id", "payload", "occurred_at")
+_WRITE = Together(SAVE, _CLOSE, _INSERT_EVENTS, _INSERT_ENTRIES, _INSERT_OUTBOX)
 
 
 class Settlements:
@@ -81,8 +82,7 @@ class Settlements:
                     quotas.change(key, used_ms=settled.used_ms, held_ms=-settled.released_ms)
                 record.add(rows[slice_id], settled, operation)
             answers.append(settled)
-        quotas.save()
-        record.save(connection)
+        record.save(connection, quotas)
         return answers
 
 
@@ -107,14 +107,16 @@ class Record:
         if settled.quantity_ms:
             self._events.append(self._event(row, settled, operation.now_ms))
 
-    def save(self, connection: Connection) -> None:
-        """Write it."""
-        if self._closed:
-            _CLOSE.run(connection, [self._closed[slice_id] for slice_id in sorted(self._closed)])
-        if self._events:
-            _INSERT_EVENTS.run(connection, self._events)
-            _INSERT_ENTRIES.run(connection, [row for e in self._events for row in entries(e)])
-            _INSERT_OUTBOX.run(connection, [told(event) for event in self._events])
+    def save(self, connection: Connection, quotas: Quotas) -> None:
+        """Write it, with the windows that it moved."""
+        _WRITE.run(
+            connection,
+            quotas.changes(),
+            [self._closed[slice_id] for slice_id in sorted(self._closed)],
+            self._events,
+            [entry for event in self._events for entry in entries(event)],
+            [told(event) for event in self._events],
+        )
 
     def _event(self, row: Mapping[str, Any], settled: Settled, now_ms: int) -> dict[str, Any]:
         rate_micro = self._plans.tariff.rate_micro(MediaKind(row["kind"]))

@@ -49,7 +49,10 @@ def token(user: str = "bench") -> str:
 
 
 class Process:
-    """A process that runs on `cores` only, in `folder`, with nothing of our environment but `settings`."""
+    """A process that runs on `cores` only, in `folder`, with nothing of our environment but `settings`.
+
+    `command` is a module and its arguments, or with `program` the arguments of that.
+    """
 
     def __init__(
         self,
@@ -57,11 +60,13 @@ class Process:
         folder: Path,
         errors: IO[bytes] | int,
         cores: frozenset[int],
+        program: str = "",
         **settings: str,
     ) -> None:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        self._process = subprocess.Popen(  # noqa: S603 - our own modules
-            [sys.executable, "-m", *command],
+        own = [sys.executable, "-m", *command]
+        self._process = subprocess.Popen(  # noqa: S603 - our own modules, or a program that is measured
+            [program, *command] if program else own,
             env=kept | {"PYTHONPATH": str(ROOT)} | settings,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -13,6 +13,7 @@ from bench.scenarios.latency import Latency
 from bench.scenarios.limiter import Limiter
 from bench.scenarios.minutes import Minutes
 from bench.scenarios.reaper import Reap
+from bench.scenarios.rooms import Rooms
 
 
 class Scenario(Protocol):
@@ -28,6 +29,7 @@ class Scenario(Protocol):
 
 SCENARIOS: dict[str, Callable[[Backends], Scenario]] = {
     "fanout": lambda _backends: Fanout(),
+    "rooms": lambda _backends: Rooms(),
     "audio": lambda _backends: Audio(),
     "connect": lambda _backends: Connect(),
     "idle": lambda _backends: Idle(),

@@ -17,10 +17,12 @@ from bench.scenarios.latency import Latency
 from bench.scenarios.limiter import Limiter
 from bench.scenarios.minutes import Minutes
 from bench.scenarios.reaper import Reap
+from bench.scenarios.rooms import Rooms
 from bench.servers import RawLoop, token
 
 SMALL: dict[str, Scenario] = {
     "fanout": Fanout(viewers=30, captions=4, burst=2, passes=1),
+    "rooms": Rooms(people=60, messages=20, burst=5, passes=1),
     "audio": Audio(publishers=5, frames=20, frames_in_time=5, passes=1),
     "connect": Connect(clients=20, at_once=5, passes=1),
     "idle": Idle(seconds=0.2, settling_seconds=0.0, listeners=30),

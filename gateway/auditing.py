@@ -9,13 +9,17 @@ from gateway.stores.interface import Database
 
 log = logging.getLogger(__name__)
 LOGGED_MAX = 20
+_COUNTED = {
+    "events": "events", "slices": "slices", "windows": "windows",
+    "transactions": "transactions of credits", "calls": "calls",
+}  # fmt: skip
 
 
 async def audit(database: Database) -> Audited:
     """Audit, log what is found and set the gauge; servers go on writing meanwhile. Raises StoreDown."""
     audited = await database.read(audit_books)
     AUDIT_FINDINGS.set(len(audited.findings))
-    counted = {"events": audited.events, "slices": audited.slices, "windows": audited.windows}
+    counted = {name: getattr(audited, name) for name in _COUNTED}
     if not audited.findings:
         log.info("Audit found nothing", extra=counted)
         return audited
@@ -27,7 +31,7 @@ async def audit(database: Database) -> Audited:
 
 def lines(audited: Audited) -> list[str]:
     """Return what the command prints."""
-    looked_at = f"{audited.events:,} events, {audited.slices:,} slices, {audited.windows:,} windows"
+    looked_at = ", ".join(f"{getattr(audited, name):,} {what}" for name, what in _COUNTED.items())
     if not audited.findings:
         return [f"Nothing to find: {looked_at}."]
     more = "" if audited.complete else f" (and more: the first {FINDINGS_MAX:,} are shown)"
@@ -37,9 +41,7 @@ def lines(audited: Audited) -> list[str]:
 def report(audited: Audited) -> dict[str, Any]:
     """Return what the command prints with `--json`."""
     return {
-        "events": audited.events,
-        "slices": audited.slices,
-        "windows": audited.windows,
+        **{name: getattr(audited, name) for name in _COUNTED},
         "complete": audited.complete,
         "findings": [
             {"rule": finding.rule, "where": finding.where, "sentence": finding.sentence}

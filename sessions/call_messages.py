@@ -140,7 +140,7 @@ class NameDevice(ClientEvent):
 
 class Heartbeat(ClientEvent):
     """Say that this side is there: every ten seconds from the moment when the call is accepted. The answer
-    has new credentials for the media whenever the old ones are half over, for as long as the call goes on."""
+    has fresh credentials for the media, for as long as the call goes on."""
 
     event: ClassVar[str] = "call:heartbeat"
     ack: ClassVar[type[Accepted]] = CallShown
@@ -157,18 +157,12 @@ class ReportMedia(ClientEvent):
     state: Literal["joined", "left"]
 
 
-class Signalled(Accepted):
-    """`delivered` is false if the other side has no connection just now: offer again when it is back."""
-
-    delivered: bool
-
-
 class Signal(ClientEvent):
     """Pass a description or a candidate to the other side's device, once the call is accepted and until it is
-    over (provider `peer`)."""
+    over (provider `peer`). It is not kept for a device that has no connection just then: whoever comes back
+    offers anew."""
 
     event: ClassVar[str] = "call:signal"
-    ack: ClassVar[type[Accepted]] = Signalled
     call_id: CallId
     description: Description | None = None
     candidate: Candidate | None = None

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.stores.database import open_database
 from gateway.stores.interface import Database
-from tests.databases import Postgres, Redis
+from tests.databases import Postgres, Redis, apart
 from tests.databases import postgres_server as run_postgres
 from tests.databases import redis_server as run_redis
 
@@ -53,6 +53,30 @@ async def database_url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
     """An open database of this test alone, in turn SQLite and PostgreSQL."""
     opened = await open_database(database_url, tmp_path)
+    try:
+        yield opened
+    finally:
+        await opened.aclose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"], scope="module")
+def shared_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A migrated database that the tests of one module share, each in a tenant of its own: a folder for
+    SQLite, else a DATABASE_URL."""
+    if request.param == "sqlite":
+        yield str(tmp_path_factory.mktemp("shared"))
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    url = apart(server.migrated_database())
+    yield url
+    apart(server.drop(url))
+
+
+@pytest.fixture
+async def shared_database(shared_url: str) -> AsyncIterator[Database]:
+    """An open database that other tests have written to, in turn SQLite and PostgreSQL."""
+    shared = "://" in shared_url
+    opened = await open_database(shared_url if shared else "", Path("." if shared else shared_url))
     try:
         yield opened
     finally:

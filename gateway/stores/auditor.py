@@ -4,6 +4,7 @@ Invariant: it changes nothing, and whatever the rules would object to is among w
 adds up is left out by the database, so that an audit of many events is sums, not rows.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,9 @@ from sqlalchemy import (
     union_all,
 )
 
+from gateway.stores.calls.schema import calls
+from gateway.stores.credits.auditor import findings as credit_findings
+from gateway.stores.credits.schema import credit_transactions
 from gateway.stores.schema import (
     ledger_entries,
     outbox,
@@ -53,6 +57,8 @@ class Audited:
     events: int
     findings: list[Finding]
     complete: bool = True
+    transactions: int = 0
+    calls: int = 0
 
 
 def audit_books(connection: Connection) -> Audited:
@@ -61,16 +67,13 @@ def audit_books(connection: Connection) -> Audited:
         connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
         # Sums over years take longer than a server's own transactions may.
         connection.execute(text("SET LOCAL statement_timeout = 0"))
-    windows, slices, events = (
+    windows, slices, events, transactions, rung = (
         connection.execute(select(func.count()).select_from(table)).scalar_one()
-        for table in (usage_quotas, quota_slices, usage_events)
+        for table in (usage_quotas, quota_slices, usage_events, credit_transactions, calls)
     )
-    findings: list[Finding] = []
-    for finding in _findings(connection):
-        if len(findings) == FINDINGS_MAX:
-            return Audited(windows, slices, events, findings, complete=False)
-        findings.append(finding)
-    return Audited(windows, slices, events, findings)
+    findings = list(itertools.islice(_findings(connection), FINDINGS_MAX + 1))
+    complete = len(findings) <= FINDINGS_MAX
+    return Audited(windows, slices, events, findings[:FINDINGS_MAX], complete, transactions, rung)
 
 
 def _findings(connection: Connection) -> Iterator[Finding]:
@@ -89,6 +92,7 @@ def _findings(connection: Connection) -> Iterator[Finding]:
     # SQLite has one writer, and gives no number to what is rolled back.
     gapless = connection.dialect.name == "sqlite"
     yield from audit.audit_sequence(Sequence(first or 0, last or 0, rows, gapless=gapless))
+    yield from credit_findings(connection)
 
 
 def _sum(amount: ColumnElement[Any]) -> ColumnElement[int]:
@@ -215,10 +219,14 @@ def _events() -> Select[Any]:
 
 
 def _orphans(table: Any) -> Select[Any]:
-    """Events that only another table knows."""
-    return (
+    """Events that only another table knows; in the ledger a transaction of credits is an event too."""
+    query = (
         select(table.c.event_id)
         .join(usage_events, _EVENT.id == table.c.event_id, isouter=True)
         .where(_EVENT.id.is_(None))
         .distinct()
     )
+    if table is not ledger_entries:
+        return query
+    moved = credit_transactions.c.id
+    return query.join(credit_transactions, moved == table.c.event_id, isouter=True).where(moved.is_(None))

@@ -1,8 +1,9 @@
 """The tables, as SQLAlchemy Core knows them; `migrations/` makes them, and a test holds the two together.
 
-Those of rooms and polls are in rooms/schema.py. Invariant: durations are whole milliseconds (`_ms`), money
-whole micro-credits (`_micro`); every row of a user carries the tenant, the user's UUID (what other tables and
-operators' queries join on) and `subject`, the `sub` of the user's tokens.
+Those of rooms and polls, of people, calls and credits are in the `schema` of their packages. Invariant:
+durations are whole milliseconds (`_ms`), money whole micro-credits (`_micro`); every row of a user carries
+the tenant, the user's UUID (what other tables and operators' queries join on) and `subject`, the `sub` of the
+user's tokens.
 """
 
 from sqlalchemy import (
@@ -19,8 +20,11 @@ from sqlalchemy import (
     Uuid,
 )
 
+from gateway.stores.calls import schema as _calls  # noqa: F401 - these tables are of the same database
 from gateway.stores.columns import Moment, metadata, user_columns
-from gateway.stores.rooms import schema as _rooms  # noqa: F401 - these tables are of the same database
+from gateway.stores.credits import schema as _credits  # noqa: F401 - as above
+from gateway.stores.people import schema as _people  # noqa: F401 - as above
+from gateway.stores.rooms import schema as _rooms  # noqa: F401 - as above
 
 __all__ = [
     "audit_log", "boots", "idempotency_keys", "ledger_entries", "live_sessions", "metadata", "outbox",

@@ -63,3 +63,12 @@ def hour_number(connection: Connection, moment: ColumnElement[Any]) -> ColumnEle
     if connection.dialect.name == "postgresql":
         return cast(func.floor(func.extract("epoch", moment) / 3600), BigInteger)
     return type_coerce(moment, BigInteger) // 3_600_000
+
+
+def between_ms(
+    connection: Connection, earlier: ColumnElement[Any], later: ColumnElement[Any]
+) -> ColumnElement[int]:
+    """Return how many milliseconds are between two `Moment`s; null if one of them is."""
+    if connection.dialect.name == "postgresql":
+        return cast(func.round(func.extract("epoch", later - earlier) * 1000), BigInteger)
+    return type_coerce(later, BigInteger) - type_coerce(earlier, BigInteger)

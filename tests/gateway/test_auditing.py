@@ -14,6 +14,7 @@ from gateway.stores.interface import Database
 from gateway.stores.schema import usage_quotas
 from tests.gateway.stores.books import Books
 
+LOOKED_AT = "1 events, 1 slices, 3 windows, 0 transactions of credits, 0 calls"
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -39,10 +40,13 @@ def where(database_url: str, tmp_path: Path) -> dict[str, str]:
 async def test_books_that_add_up(database: Database, where: dict[str, str]) -> None:
     books = Books(database)
     await books.spend(1234)
-    assert await stagedoor(**where) == (0, "Nothing to find: 1 events, 1 slices, 3 windows.\n", "")
+    assert await stagedoor(**where) == (0, f"Nothing to find: {LOOKED_AT}.\n", "")
     status, out, _ = await stagedoor("--json", **where)
     assert status == 0
-    assert orjson.loads(out) == {"events": 1, "slices": 1, "windows": 3, "complete": True, "findings": []}
+    assert orjson.loads(out) == {
+        "events": 1, "slices": 1, "windows": 3, "transactions": 0, "calls": 0, "complete": True,
+        "findings": [],
+    }  # fmt: skip
     await books.spend(1)  # the server writes on
 
 
@@ -57,7 +61,7 @@ async def test_books_that_do_not_are_named_with_exit_code_1(
     assert (status, err) == (1, "")
     first, last = out.splitlines()
     assert first.startswith("window 2026-11-20 of subtitles of user noa in tenant acme: 1000 ms are used")
-    assert last == "1 findings in 1 events, 1 slices, 3 windows."
+    assert last == f"1 findings in {LOOKED_AT}."
     status, out, _ = await stagedoor("--json", **where)
     assert status == 1
     assert [finding["rule"] for finding in orjson.loads(out)["findings"]] == ["used"]

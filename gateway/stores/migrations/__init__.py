@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect, text
 
 from gateway.stores.faults import CannotOpen
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Of `versions/`, oldest first. Kept here so that a start without a migration need not load Alembic."""
 
 

@@ -211,7 +211,9 @@ async def test_the_server_logs_and_counts_what_it_found(
     assert REGISTRY.get_sample_value("stagedoor_audit_findings") == len(found.findings) > 0
     assert "Audit: window" in caplog.text
     assert auditing.report(found)["findings"][0]["rule"] == "extra"
-    assert auditing.lines(found)[-1].endswith("findings in 5 events, 6 slices, 10 windows.")
+    assert auditing.lines(found)[-1].endswith(
+        "findings in 5 events, 6 slices, 10 windows, 0 transactions of credits, 0 calls."
+    )
 
 
 async def test_it_reads_one_snapshot_while_others_write(books: Books) -> None:

@@ -31,6 +31,7 @@ class Entry:
     operation: Any
     future: asyncio.Future[Any]
     until: float
+    weight: int = 1
     timer: asyncio.TimerHandle | None = None
     given_up: bool = False
 
@@ -89,7 +90,8 @@ class Queue:
         self._count += 1
 
     def take(self) -> list[Entry]:
-        """Return the next group: up to GROUP_MAX of the journal whose first entry has waited longest.
+        """Return the next group, of the journal whose first entry has waited longest: one operation, and as
+        many more as have a weight of GROUP_MAX together.
 
         One journal to a transaction: each takes its locks in the same order, and two in one transaction would
         not, so that two servers could wait for each other.
@@ -97,11 +99,13 @@ class Queue:
         while self._lines:
             line = min(self._lines.values(), key=lambda line: line[0].number)
             group: list[Entry] = []
-            while line and len(group) < GROUP_MAX:
+            weight = 0
+            while line and (not group or weight + line[0].weight <= GROUP_MAX):
                 entry = line.popleft()
                 self._count -= 1
                 if not entry.given_up:
                     group.append(entry)
+                    weight += entry.weight
             if not line:
                 self._lines = {journal: line for journal, line in self._lines.items() if line}
             if group:

@@ -34,7 +34,7 @@ class Journal(Protocol, Generic[Operation_contra, Result_co]):
     `apply` loads what they touch, applies them in order by their rule, and saves; it returns a result or a
     Refusal for each. It may run again with the same operations, after a lost connection, whether or not the
     first run was committed: operations carry their own ids, and one that is written already answers as it
-    did before.
+    did before. One with a `weight` is as much work as so many others, and shares its transaction with fewer.
     """
 
     name: str

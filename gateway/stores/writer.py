@@ -88,7 +88,8 @@ class GroupWriter:
         """
         future: asyncio.Future[Result] = self._loop.create_future()
         until = self._loop.time() + patience_seconds
-        entry = Entry(next(self._numbers), journal, operation, future, until)
+        weight = getattr(operation, "weight", 1)
+        entry = Entry(next(self._numbers), journal, operation, future, until, weight)
         if self._closing.is_set():
             entry.fail(StoreDown("The server is shutting down"))
         elif self._queue.is_full:

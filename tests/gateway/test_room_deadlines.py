@@ -13,7 +13,7 @@ from gateway.reaper import Reaper
 from gateway.room_deadlines import Done, RoomDeadlines
 from gateway.stores.memory.leases import MemoryLeases
 from gateway.stores.rooms import deadlines
-from gateway.stores.rooms.operations import LoseSeats, PollDone, RoomDone
+from gateway.stores.rooms.operations import LOST_AT_ONCE_MAX, LoseSeats, PollDone, RoomDone
 from gateway.stores.rooms.rows import participant_row, poll_row, room_row
 from gateway.stores.rooms.schema import (
     polls as poll_table,
@@ -123,18 +123,18 @@ async def test_the_lost_leave_when_their_time_is_over_and_the_room_is_told(
     assert await lobby.people(room_id) == ["ben", "cem"]
 
 
-async def test_five_hundred_lost_leave_a_few_at_a_time(lobby: Lobby, watched: Watched) -> None:
+async def test_many_who_are_lost_leave_a_few_at_a_time(lobby: Lobby, watched: Watched) -> None:
     users = [f"user{number:03}" for number in range(250)]
     room_id = await lobby.room("olga", participants_max=300)
     await lobby.do(*(lobby.event(room_id, JoinRequested(user)) for user in users))
-    for start in range(0, len(users), 100):
-        batch = tuple(users[start : start + 100])
+    for start in range(0, len(users), LOST_AT_ONCE_MAX):
+        batch = tuple(users[start : start + LOST_AT_ONCE_MAX])
         await lobby.one(LoseSeats(room_id, lobby.boot, batch, lobby.now_ms))
     reaped = 0
     while left := await watched.deadlines.lost_due(NOW_MS + GRACE, 200):
         reaped += left
     assert reaped == 250
-    assert len(watched.told) == 3
+    assert len(watched.told) == 250 / LOST_AT_ONCE_MAX
     assert await lobby.people(room_id) == ["olga"]
 
 

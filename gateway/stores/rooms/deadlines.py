@@ -5,6 +5,7 @@ is no longer due stays as it was, with a later deadline.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
@@ -119,16 +120,21 @@ def give_back_seats(connection: Connection, bounds: RoomBounds, boot_id: str, mo
     own = room_seats.c
     query = select(own.room_id, own.subject).where(own.boot_id == boot_id)
     found = connection.execute(query.order_by(own.room_id, own.subject).limit(most)).all()
-    by_room: dict[str, list[str]] = {}
-    for room_id, user in found:
-        by_room.setdefault(room_id, []).append(user)
     at_ms = now_ms(connection)
+    for start in range(0, len(found), LOST_AT_ONCE_MAX):
+        _lose(connection, bounds, boot_id, found[start : start + LOST_AT_ONCE_MAX], at_ms)
+    return len(found)
+
+
+def _lose(connection: Connection, bounds: RoomBounds, boot_id: str, seats: Sequence[Any], at_ms: int) -> None:
+    by_room: dict[str, list[str]] = {}
+    for room_id, user in seats:
+        by_room.setdefault(room_id, []).append(user)
     losses = [LoseSeats(room_id, boot_id, tuple(users), at_ms) for room_id, users in by_room.items()]
-    answers = RoomChanges(bounds).apply(connection, losses) if losses else []
+    answers = RoomChanges(bounds).apply(connection, losses)
     for loss, answer in zip(losses, answers, strict=True):
         if isinstance(answer, UnknownRoom):
-            connection.execute(delete(room_seats).where(own.room_id == loss.room_id))
-    return len(found)
+            connection.execute(delete(room_seats).where(room_seats.c.room_id == loss.room_id))
 
 
 def has_seats(connection: Connection, boot_id: str) -> bool:

@@ -1,9 +1,11 @@
-"""Who may vote: the rooms of the polls that one group touches, with those participants who act.
+"""Who may vote: the rooms of the polls that one group touches, with those participants who act, and what they
+have voted so far.
 
 Invariant: that a room is used by voting is noted once in ACTIVITY_MS, not with each vote; and a group of
 votes never waits for a room's lock.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,8 +17,10 @@ from sqlalchemy import (
     Select,
     String,
     case,
+    cast,
     func,
     literal_column,
+    null,
     select,
     union_all,
 )
@@ -41,25 +45,27 @@ ACTIVITY_MS = 60_000
 ACTIVITY_SHARE = 20
 """...and within a twentieth of how long it may idle, if that is less."""
 _IN, _KICKED, _CAST, _POLL = room_participants.c, room_kicked.c, poll_votes.c, polls.c
+_NOTHING = (cast(null(), String), cast(null(), BigInteger))
+_NOWHERE = "00000000-0000-0000-0000-000000000000"
+"""The poll of one who acts in none: RFC 9562, section 5.9."""
 
 
-def _people(rooms: Places, users: Places) -> CompoundSelect[Any]:
-    asked = side_by_side("asked", room_id=rooms, subject=users).c
-    return union_all(
-        *(
-            select(literal_column(f"'{part}'", String), own.room_id, own.subject).where(
-                own.room_id == asked.room_id, own.subject == asked.subject
-            )
-            for part, own in (("in", _IN), ("kicked", _KICKED))
+def _acting(rooms: Places, users: Places, polls: Places, voters: Places) -> CompoundSelect[Any]:
+    asked = side_by_side("asked", room_id=rooms, subject=users, poll_id=polls, voter=voters).c
+    people = [
+        select(_part(part), own.room_id, own.subject, *_NOTHING).where(
+            own.room_id == asked.room_id, own.subject == asked.subject
         )
-    )
-
-
-def _ballots(polls: Places, voters: Places) -> Select[Any]:
-    asked = side_by_side("asked", poll_id=polls, voter=voters).c
-    return select(_CAST.poll_id, _CAST.voter, _CAST.option_ids, _CAST.seq).where(
+        for part, own in (("in", _IN), ("kicked", _KICKED))
+    ]
+    ballots = select(_part("cast"), _CAST.poll_id, _CAST.voter, _CAST.option_ids, _CAST.seq).where(
         _CAST.poll_id == asked.poll_id, _CAST.voter == asked.voter
     )
+    return union_all(*people, ballots)
+
+
+def _part(name: str) -> Any:
+    return literal_column(f"'{name}'", String)
 
 
 def _numbers(ids: Places) -> Select[Any]:
@@ -69,19 +75,21 @@ def _numbers(ids: Places) -> Select[Any]:
     )
 
 
-_ROOMS = Listed(lambda ids: select(*ROOM).where(table.c.id.in_(ids)), ids=table.c.id.type)
-# One that somebody else is at work in is not waited for: its polls are locked already, and whoever closes a
-# room locks in the other order. It is active for what is done there.
-_FREE = Listed(
-    lambda ids: (
+def _free(ids: Places) -> Select[Any]:
+    # One that somebody else is at work in is not waited for: its polls are locked already, and whoever closes
+    # a room locks in the other order. It is active for what is done there.
+    return (
         select(table.c.id).where(table.c.id.in_(ids)).order_by(table.c.id).with_for_update(skip_locked=True)
-    ),
-    ids=table.c.id.type,
-)
+    )
+
+
+_ROOMS = Listed(lambda ids: select(*ROOM).where(table.c.id.in_(ids)), ids=table.c.id.type)
 _ROOMS_OF = Listed(lambda ids: select(_POLL.room_id).where(_POLL.id.in_(ids)), ids=_POLL.id.type)
-_PEOPLE = Listed(_people, rooms=_IN.room_id.type, users=_IN.subject.type)
-_BALLOTS = Listed(_ballots, polls=_CAST.poll_id.type, voters=_CAST.voter.type)
+_ACTING = Listed(
+    _acting, rooms=_IN.room_id.type, users=_IN.subject.type, polls=_CAST.poll_id.type, voters=_CAST.voter.type
+)
 _NUMBERS = Listed(_numbers, ids=_POLL.room_id.type)
+_FREE = Listed(_free, ids=table.c.id.type)
 
 
 class Electorate:
@@ -100,43 +108,37 @@ class Electorate:
         LoadedRooms(self._connection, self._bounds).lock({*of_polls, *room_ids})
 
     def look(self, asked: Sequence[tuple[str, LoadedPoll | None, str]]) -> None:
-        """Load rooms, and who of the users that act is in or kicked, with their ballots; each is asked for by
-        room, poll and user."""
-        ids = {room_id for room_id, _, _ in asked if is_uuid(room_id)}
-        self._rooms = {row[0]: room_of(row) for row in _ROOMS.rows(self._connection, ids=ids)}
-        people = {(room_id, user) for room_id, _, user in asked if room_id in ids and user and is_text(user)}
-        self._look_at(people)
+        """Load who of the users that act is in or kicked, with their ballots; each is asked for by room, poll
+        and user. Rooms come with their polls, or are loaded for those that are yet to be made."""
         by_id = {loaded.poll.id: loaded for _, loaded, _ in asked if loaded is not None}
-        cast = set()
-        for _, loaded, user in asked:
-            voter = voter_of(loaded.poll, user) if loaded is not None and is_text(user) else None
-            if loaded is not None and voter:
-                cast.add((loaded.poll.id, voter))
-        if cast:
-            poll_ids, voters = zip(*cast, strict=True)
-            for poll_id, voter, option_ids, seq in {
-                *_BALLOTS.rows(self._connection, polls=poll_ids, voters=voters)
-            }:
-                by_id[poll_id].know(ballot_of(voter, option_ids, seq))
+        self._rooms = {loaded.room.id: loaded.room for loaded in by_id.values()}
+        others = {room_id for room_id, _, _ in asked if room_id not in self._rooms and is_uuid(room_id)}
+        self._rooms |= {row[0]: room_of(row) for row in _ROOMS.rows(self._connection, ids=others)}
+        acting = {
+            (room_id, user, *_ballot(loaded, user))
+            for room_id, loaded, user in asked
+            if room_id in self._rooms and user and is_text(user)
+        }
+        if acting:
+            self._look_at(acting, by_id)
 
-    def _look_at(self, people: Collection[tuple[str, str]]) -> None:
-        if not people:
-            return
-        rooms_of, users = zip(*people, strict=True)
-        inside: dict[str, dict[str, Participant]] = {}
-        kicked: dict[str, set[str]] = {}
-        for part, room_id, user in _PEOPLE.rows(self._connection, rooms=rooms_of, users=users):
+    def _look_at(self, acting: Collection[tuple[str, str, str, str]], by_id: dict[str, LoadedPoll]) -> None:
+        inside: dict[str, dict[str, Participant]] = defaultdict(dict)
+        kicked: dict[str, set[str]] = defaultdict(set)
+        rooms_of, users, polls_of, voters = zip(*acting, strict=True)
+        found = _ACTING.rows(self._connection, rooms=rooms_of, users=users, polls=polls_of, voters=voters)
+        for part, own_id, user, option_ids, seq in found:
             if part == "in":
-                inside.setdefault(room_id, {})[user] = Participant(user, 0, 0)
+                inside[own_id][user] = Participant(user, 0, 0)
+            elif part == "kicked":
+                kicked[own_id].add(user)
             else:
-                kicked.setdefault(room_id, set()).add(user)
+                by_id[own_id].know(ballot_of(user, option_ids, seq))
         for room_id, room in self._rooms.items():
-            seen = inside.get(room_id, {})
+            seen = inside[room_id]
+            unseen = room.count - len(seen)
             self._rooms[room_id] = replace(
-                room,
-                participants=seen,
-                kicked=frozenset(kicked.get(room_id, ())),
-                unseen=room.count - len(seen),
+                room, participants=seen, kicked=frozenset(kicked[room_id]), unseen=unseen
             )
 
     def room(self, room_id: str) -> Room | None:
@@ -169,3 +171,9 @@ class Electorate:
             if (loaded := loaded_rooms.get(room_id)) is not None:
                 loaded_rooms.step(loaded, ActivitySeen(), self._active[room_id])
         loaded_rooms.save()
+
+
+def _ballot(loaded: LoadedPoll | None, user: str) -> tuple[str, str]:
+    """Return poll and voter of a ballot, nobody's if there can be none."""
+    voter = None if loaded is None else voter_of(loaded.poll, user)
+    return (_NOWHERE, "") if loaded is None or voter is None else (loaded.poll.id, voter)

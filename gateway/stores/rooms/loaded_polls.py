@@ -14,20 +14,28 @@ from gateway.stores.prepared import ForEach, Listed, Places
 from gateway.stores.rooms.rows import (
     POLL,
     POLL_CHANGES,
+    ROOM,
     ballot_row,
     options_of,
     poll_changes,
     poll_of,
     poll_row,
+    room_of,
 )
-from gateway.stores.rooms.schema import poll_votes
+from gateway.stores.rooms.schema import poll_votes, rooms
 from gateway.stores.rooms.schema import polls as table
 from sessions import polls
 from sessions.ballots import Ballot, Tally, count_alike
 from sessions.poll_records import Poll, State, voter_of
+from sessions.room_records import Room
 
 _OWN = poll_votes.c
-_IN_ORDER = select(*POLL, table.c.tenant_id).order_by(table.c.id).with_for_update()
+_IN_ORDER = (
+    select(*POLL, *ROOM)
+    .join(rooms, rooms.c.id == table.c.room_id)
+    .order_by(table.c.id)
+    .with_for_update(of=table)
+)
 
 
 def _locked(ids: Places) -> Select[Any]:
@@ -63,11 +71,12 @@ _RECAST = ForEach(
 
 
 class LoadedPoll:
-    """One of them, with the ballots that are known of it."""
+    """One of them, with the ballots that are known of it, and its room without anybody, which is not
+    locked by it."""
 
-    def __init__(self, poll: Poll, tenant_id: str) -> None:
+    def __init__(self, poll: Poll, room: Room) -> None:
         self.poll = self.before = poll
-        self.tenant_id = tenant_id
+        self.room = room
         self.ballots: dict[str, Ballot] = {}
         self.stored: set[str] = set()
         self.cast: dict[str, int] = {}
@@ -101,7 +110,8 @@ class LoadedPolls:
 
     def _take(self, rows: Iterable[tuple[Any, ...]]) -> None:
         for row in rows:
-            self._polls.setdefault(row[0], LoadedPoll(poll_of(row), row[-1]))
+            if row[0] not in self._polls:
+                self._polls[row[0]] = LoadedPoll(poll_of(row), room_of(row[len(POLL) :]))
 
     def get(self, poll_id: str) -> LoadedPoll | None:
         """Return a poll that is locked, None if there is none."""
@@ -115,11 +125,11 @@ class LoadedPolls:
             if loaded.poll.room_id == room_id and loaded.poll.state is State.OPEN
         ]
 
-    def create(self, tenant_id: str, poll: Poll) -> LoadedPoll:
-        """Write a new poll."""
-        _CREATE.run(self._connection, [poll_row(tenant_id, poll, polls.deadline_ms(poll, self._bounds))])
-        loaded = self._polls[poll.id] = LoadedPoll(poll, tenant_id)
-        return loaded
+    def create(self, poll: Poll, room: Room) -> None:
+        """Write a new poll of a room."""
+        deadline_ms = polls.deadline_ms(poll, self._bounds)
+        _CREATE.run(self._connection, [poll_row(room.tenant_id, poll, deadline_ms)])
+        self._polls[poll.id] = LoadedPoll(poll, room)
 
     def step(self, loaded: LoadedPoll, event: polls.Event, now_ms: int) -> tuple[polls.Effect, ...]:
         """Step a poll by its rule; return the effects. Raises what the rule raises."""
@@ -160,7 +170,7 @@ class LoadedPolls:
         new, again = [], []
         for loaded in changed:
             for voter, now_ms in loaded.cast.items():
-                row = ballot_row(loaded.tenant_id, loaded.before, loaded.ballots[voter], now_ms)
+                row = ballot_row(loaded.room.tenant_id, loaded.poll, loaded.ballots[voter], now_ms)
                 if voter in loaded.stored:
                     again.append(row)
                 else:

@@ -17,8 +17,9 @@ ROOMS_OPEN_MAX = 100
 """Rooms that one user owns and that are open."""
 POLLS_MAX = 200
 """Polls of one room that are not archived, drafts included."""
-LOST_AT_ONCE_MAX = 100
-"""Users in one LoseSeats: what a transaction of them keeps an event loop from doing else is bounded."""
+LOST_AT_ONCE_MAX = 50
+"""Users in one LoseSeats, and of those whose time is over in one step: it bounds for how long a transaction
+of them keeps an event loop from all else."""
 
 # --- rooms: journal `RoomChanges` -----------------------------------------------------------------------
 
@@ -57,6 +58,11 @@ class LoseSeats:
     boot_id: str
     users: tuple[str, ...]
     now_ms: int
+
+    @property
+    def weight(self) -> int:
+        """How many other operations it is as much work as."""
+        return max(1, len(self.users))
 
 
 @dataclass(frozen=True, slots=True)

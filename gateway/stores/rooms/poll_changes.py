@@ -79,7 +79,7 @@ class _Group:
 
     def apply(self, operation: PollOperation) -> PollDone | Refusal:
         loaded = self._polls.get(poll_id_of(operation))
-        if loaded is not None and loaded.tenant_id != operation.tenant_id:
+        if loaded is not None and loaded.room.tenant_id != operation.tenant_id:
             loaded = None
         try:
             if isinstance(operation, CreatePoll):
@@ -106,7 +106,7 @@ class _Group:
         if operation.opened:
             opening = polls.OpenRequested(poll.author, host, open_already)
             poll, effects = polls.step(poll, {}, opening, now_ms, self._bounds.poll)
-        self._polls.create(operation.tenant_id, poll)
+        self._polls.create(poll, room)
         self._electorate.active(room, now_ms)
         return PollDone(poll, effects, host=host)
 

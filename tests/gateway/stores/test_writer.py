@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import pytest
@@ -24,6 +25,13 @@ from tests.gateway.stores.takings import (
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Heavy(Take):
+    """One that is as much work as others together."""
+
+    weight: int = 1
+
+
 @pytest.fixture
 async def desk(database: Database) -> AsyncIterator[Desk]:
     async with opened_desk(database) as opened:
@@ -36,6 +44,13 @@ class TestGroups:
         assert results == list(range(999, 549, -1))
         assert await desk.written() == {f"t{number}": 999 - number for number in range(450)}
         assert [len(group) for group in desk.journal.groups] == [GROUP_MAX] * 9
+
+    async def test_what_is_much_work_shares_its_transaction_with_few(self, desk: Desk) -> None:
+        sizes = [1] * 10 + [GROUP_MAX // 2] * 3 + [4 * GROUP_MAX] + [1] * 10
+        operations = [Heavy(f"t{number}", weight=weight) for number, weight in enumerate(sizes)]
+        await ends(*(desk.writer.submit(desk.journal, one, patience_seconds=FOREVER) for one in operations))
+        assert [len(group) for group in desk.journal.groups] == [11, 2, 1, 10]
+        assert len(await desk.written()) == len(sizes)
 
     async def test_two_journals_do_not_share_a_transaction_and_the_oldest_goes_first(
         self, desk: Desk

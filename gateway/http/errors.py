@@ -61,6 +61,11 @@ def refusal_of(error: Exception) -> Refused | None:
     return None if told is None else Refused(told.status, told.code, str(error), **told.of(error))
 
 
+def failure() -> Refused:
+    """Return what a client is told of a fault of ours."""
+    return Refused(500, "INTERNAL_ERROR", "Something failed on our side; try again")
+
+
 def _limited(refusal: RateLimited | TooManyAtOnce) -> Refused:
     if isinstance(refusal, RateLimited):
         wait_seconds = refusal.retry_after_seconds
@@ -168,7 +173,7 @@ async def on_disconnect(_request: Request, _error: Exception) -> Response:
 async def on_failure(request: Request, error: Exception) -> Response:
     """Answer a fault of ours; the log has the details, the body none."""
     log.error("Request failed", exc_info=error, extra={"path": request.url.path, "status_code": 500})
-    return respond(Refused(500, "INTERNAL_ERROR", "Something failed on our side; try again"))
+    return respond(failure())
 
 
 ANSWERS: dict[Any, Any] = {

@@ -17,7 +17,7 @@ from auth.principal import Principal
 from auth.rate_limits import MICRO, RateLimited, Window, admit
 from auth.tokens import TokenRefused, verify
 from gateway import clock
-from gateway.http.errors import Refused, refusal_of, shape_of
+from gateway.http.errors import Refused, failure, refusal_of, shape_of
 from gateway.ids import new_id
 from gateway.limits import user_key
 from gateway.metrics import AUTHENTICATIONS, REFUSALS, SOCKETIO_CLOSES, SOCKETIO_PACKETS
@@ -58,7 +58,7 @@ class Connection:
     """A connection of one client, in and out of the namespace."""
 
     __slots__ = (
-        "__weakref__", "_checking", "_hall", "_over", "_refusals", "_refused_in_row", "_said", "_waiting",
+        "_checking", "_hall", "_over", "_refusals", "_refused_in_row", "_said", "_waiting",
         "_warned", "_window", "carrier", "client",
     )  # fmt: skip
 
@@ -220,6 +220,10 @@ class Connection:
             self._refuse(limited(refusal))
         except Refused as refusal:
             self._refuse(refusal)
+        except Exception:
+            # Broad, for who waits for an answer must not wait for the deadline instead.
+            log.exception("An admission failed")
+            self._refuse(failure())
         else:
             if not self._over:
                 self._welcome(principal)

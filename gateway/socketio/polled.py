@@ -45,7 +45,7 @@ class Polled:
     """The `Carrier` of a connection that polls; `sid` is what its requests name, and a secret."""
 
     __slots__ = (
-        "__weakref__", "_bytes", "_code", "_ending", "_fetching", "_forget", "_hall", "_heard", "_moving",
+        "_bytes", "_code", "_ending", "_fetching", "_forget", "_hall", "_heard", "_moving",
         "_pinged", "_posting", "_reading", "_waiting", "address", "connection", "sid",
     )  # fmt: skip
 
@@ -119,7 +119,8 @@ class Polled:
     def _resume(self) -> None:
         if self._reading is not None:
             reading, self._reading = self._reading, None
-            reading.set_result(None)
+            if not reading.done():  # who waited may have been cancelled
+                reading.set_result(None)
 
     def _wake(self) -> None:
         if self._fetching is not None and not self._fetching.done():

@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from gateway.http.errors import Refused, refusal_of
+from gateway.http.errors import Refused, failure, refusal_of
 from gateway.socketio.interface import Ack, Client, Receiver
 from gateway.tasks import Starts
 
@@ -60,7 +60,7 @@ class Turns:
         self._handling = False
         self._paused = False
         self._left = False
-        self._waiting: deque[Turn] = deque()
+        self._waiting: deque[Turn] | None = None
 
     def take(self, turn: Turn) -> None:
         """Handle an event, at once unless another is being handled."""
@@ -70,6 +70,8 @@ class Turns:
                 self._handling = True
                 self._tasks.start(self._go_on(turn, answer), name=f"event {turn.event}")
             return
+        if self._waiting is None:
+            self._waiting = deque()
         self._waiting.append(turn)
         if len(self._waiting) >= WAITING_MAX and not self._paused:
             self._paused = True
@@ -78,7 +80,7 @@ class Turns:
     def leave(self) -> None:
         """Handle nothing more; the client has left."""
         self._left = True
-        self._waiting.clear()
+        self._waiting = None
         if not self._handling:
             self._speaker.fell_silent()
 
@@ -86,12 +88,11 @@ class Turns:
         """Give an event to its receiver; return what is still to be awaited, None if that was all."""
         try:
             answer = turn.receiver.receive(self._speaker, turn.event, turn.payload)
+            if inspect.isawaitable(answer):
+                return answer
+            self._speaker.answer(turn.ack_id, answer)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is told, and others go on
             self._fail(turn, error)
-            return None
-        if inspect.isawaitable(answer):
-            return answer
-        self._speaker.answer(turn.ack_id, answer)
         return None
 
     async def _go_on(self, turn: Turn, answer: Awaitable[Ack] | None) -> None:
@@ -116,7 +117,7 @@ class Turns:
             self._fail(turn, error)
 
     def _read_on(self) -> None:
-        if self._paused and len(self._waiting) <= WAITING_MAX // 2:
+        if self._paused and len(self._waiting or ()) <= WAITING_MAX // 2:
             self._paused = False
             self._speaker.resume_reading()
 
@@ -124,5 +125,4 @@ class Turns:
         refused = refusal_of(error)
         if refused is None:
             log.error("An event failed", exc_info=error, extra={"event": turn.event, "status_code": 500})
-            refused = Refused(500, "INTERNAL_ERROR", "Something failed on our side; try again")
-        self._speaker.refuse(turn.event, turn.ack_id, refused)
+        self._speaker.refuse(turn.event, turn.ack_id, refused or failure())

@@ -40,7 +40,7 @@ class Moving(Protocol):
 class Wired:
     """The `Carrier` of a connection, and the receiver of its wire."""
 
-    __slots__ = ("__weakref__", "_connection", "_hall", "_moving", "_probed", "wire")
+    __slots__ = ("_connection", "_hall", "_moving", "_probed", "wire")
 
     transport: Transport = "websocket"
 

@@ -319,3 +319,18 @@ async def test_the_log_has_who_came_and_never_a_token(desk: Desk, caplog: pytest
     ]  # fmt: skip
     assert "a.bad.token" not in repr([vars(record) for record in caplog.records])
     assert getattr(caplog.records[2], "sessionId", "") == client.sid
+
+
+async def test_an_admission_that_fails_is_told_and_the_next_one_may_not(
+    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_principal: object) -> None:
+        raise KeyError("a secret")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.hall.door, "count_participant", broken)
+        (refused,) = await desk.says("40" + desk.auth())
+    assert code_of(refused) == "INTERNAL_ERROR"
+    assert "secret" not in refused
+    assert "An admission failed" in caplog.text
+    await desk.enters()

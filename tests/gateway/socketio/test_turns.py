@@ -192,3 +192,15 @@ async def test_a_receiver_that_fails_keeps_no_other_from_knowing(
     office.client.leave()
     assert office.desk.log == ["connected", "gone"]
     assert "failed" in caplog.text
+
+
+async def test_an_answer_that_is_no_json_is_a_fault_of_ours_like_any_other(office: Office) -> None:
+    class Careless(Desk):
+        def receive(self, client: Client, event: str, payload: Any) -> Ack | Awaitable[Ack]:
+            return {"ok": object()}
+
+    office.client.take(Turn(Careless(), "do:a", None, 1))
+    office.take("do:b")
+    failed, done = office.carrier.taken()
+    assert "INTERNAL_ERROR" in failed
+    assert "do:b" in done

@@ -24,8 +24,8 @@ check: $(VENV)/.tested ## Lint, types, import contracts, page scripts
 	@$(BIN)/lint-imports --no-cache
 	@deploy/check-pages.sh
 
-bench: $(VENV)/.tested ## Measure this machine's costs, as ratios to a raw socket loop
-	@$(BIN)/python -m bench $(ARGS)
+bench: $(VENV)/.tested ## Measure a server under every kind of load, beside a raw socket loop
+	@$(BIN)/stagedoor bench $(ARGS)
 
 chaos: $(VENV)/.tested ## The long forms of the fault tests
 	@$(BIN)/python -m pytest -m chaos --timeout 1800 $(ARGS)

@@ -65,19 +65,23 @@ class Echo:
     def _heard(self, audio: link.Audio, stream: Stream, heard_ns: int) -> list[link.FromWorker]:
         end = audio.offset_bytes + len(audio.pcm)
         answers: list[link.FromWorker] = [link.Progress(audio.stream, end)]
-        if end - stream.answered_bytes < ANSWER_BYTES:
-            return answers
-        stream.answered_bytes = end
+        while end - stream.answered_bytes >= ANSWER_BYTES:
+            stream.answered_bytes += ANSWER_BYTES
+            answers += self._answer(audio.stream, stream, heard_ns)
+        return answers
+
+    def _answer(self, number: int, stream: Stream, heard_ns: int) -> list[link.FromWorker]:
+        """Say where the audio ends that this answers, when it came, and when this goes."""
+        end = stream.answered_bytes
         stream.answers += 1
         seconds = end / link.BYTES_PER_SECOND
         text = f"{end} {heard_ns} {time.monotonic_ns()}"
         caption = Caption(text, stream.start, seconds, (), text)
         if stream.answers % FINAL_ANSWERS:
-            interim = link.Interim(audio.stream, stream.utterance, stream.answers, stream.lang, caption)
-            return [*answers, interim]
-        final = link.Final(audio.stream, stream.utterance, stream.lang, (caption,))
+            return [link.Interim(number, stream.utterance, stream.answers, stream.lang, caption)]
+        final = link.Final(number, stream.utterance, stream.lang, (caption,))
         stream.utterance, stream.start = stream.utterance + 1, seconds
-        return [*answers, final, link.Committed(audio.stream, end, stream.utterance, b"")]
+        return [final, link.Committed(number, end, stream.utterance, b"")]
 
 
 def main(data_dir: str) -> None:

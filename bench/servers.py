@@ -1,108 +1,41 @@
-"""What is measured, as processes: the server with a data directory of its own, and the raw loop beside it.
+"""What is measured: a server of our own, the raw loop beside it, or a server elsewhere.
 
 Invariant: what is measured runs on a core of its own where there are two; its media workers run elsewhere.
 """
 
-import os
-import re
-import selectors
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
-from auth.principal import Plan, Principal, Role
-from auth.tokens import KeyRing, issue
+from bench.backends import Backends
+from bench.child import ROOT, START_SECONDS, Process
 from bench.crowd import LoadFailed
 from bench.processes import descendants, pin, two_sides
+from bench.target import Target, signed
 
 SECRET = "the secret of a server that lives as long as one benchmark"  # noqa: S105 - of this server only
 NO_LIMITS = {
     "LIVE_QUOTA_WEBSOCKET_RATE_LIMIT": "0",
     "LIVE_QUOTA_API_RATE_LIMIT": "0",
     "LIVE_QUOTA_CONCURRENT_SESSIONS": "0",
+    "USER_RATE_LIMIT": "0",
+    "ADDRESS_RATE_LIMIT": "0",
     "ADDRESS_UPGRADE_LIMIT": "0",
     "ADDRESS_UNAUTHENTICATED_MAX": "0",
     "UNAUTHENTICATED_MAX": "0",
 }
-START_SECONDS = 30.0
-ROOT = Path(__file__).parent.parent
 
 
 def token(user: str = "bench") -> str:
-    """Return a token that the server accepts for an hour: a creator's on the plan enterprise."""
-    now = time.time()
-    principal = Principal(
-        user=user,
-        tenant="default",
-        roles=frozenset({Role.CREATOR}),
-        plan=Plan.ENTERPRISE,
-        expires_at=now + 3600,
-        token_id=f"jti_{user}",
-    )
-    return issue(KeyRing.of(SECRET.encode()), principal, now=now)
-
-
-class Process:
-    """A process that runs on `cores` only, in `folder`, with nothing of our environment but `settings`.
-
-    `command` is a module and its arguments, or with `program` the arguments of that.
-    """
-
-    def __init__(
-        self,
-        command: list[str],
-        folder: Path,
-        errors: IO[bytes] | int,
-        cores: frozenset[int],
-        program: str = "",
-        **settings: str,
-    ) -> None:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        own = [sys.executable, "-m", *command]
-        self._process = subprocess.Popen(  # noqa: S603 - our own modules, or a program that is measured
-            [program, *command] if program else own,
-            env=kept | {"PYTHONPATH": str(ROOT)} | settings,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            cwd=folder,  # not ours: a .env there would change what is measured
-        )
-        self.pid = self._process.pid
-        pin(self.pid, cores)
-        self.port = 0
-
-    def announced(self, pattern: str) -> int:
-        """Return the port that the process prints. Raises LoadFailed when it does not in time."""
-        assert self._process.stdout is not None
-        deadline = time.monotonic() + START_SECONDS
-        pipe, said = self._process.stdout.fileno(), b""
-        with selectors.DefaultSelector() as selector:
-            selector.register(pipe, selectors.EVENT_READ)
-            while selector.select(max(0.0, deadline - time.monotonic())) and (data := os.read(pipe, 4096)):
-                said += data
-                if found := re.search(pattern, said.decode()):
-                    return int(found[1])
-        raise LoadFailed("a process to be measured did not start")
-
-    def end(self) -> None:
-        """End it, kindly at first."""
-        process = self._process
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    """Return a token that the server accepts: a creator's on the plan enterprise."""
+    return signed(SECRET, user)
 
 
 class EchoWorker(Process):
@@ -113,12 +46,6 @@ class EchoWorker(Process):
         super().__init__(command, data_dir, subprocess.DEVNULL, two_sides()[1])
         self.announced(r"(\d+) streams")
 
-    def __enter__(self) -> "EchoWorker":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
 
 class RawLoop(Process):
     """`bench.reference`."""
@@ -127,11 +54,20 @@ class RawLoop(Process):
         super().__init__(["bench.reference"], ROOT, subprocess.DEVNULL, two_sides()[0])
         self.port = self.announced(r"(\d+)\s")
 
-    def __enter__(self) -> "RawLoop":
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.end()
+class Site(Protocol):
+    """A server under load."""
+
+    @property
+    def target(self) -> Target:
+        """Where it is."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, if that is one of this machine."""
+
+    def make_room(self) -> None:
+        """Keep its workers off its core."""
 
 
 class Server(Process):
@@ -153,16 +89,15 @@ class Server(Process):
             self.end()
             raise LoadFailed(f"{error}:\n{said}") from error
 
-    def __enter__(self) -> "Server":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
     def end(self) -> None:
         """End it, and forget its data."""
         super().end()
         self._folder.cleanup()
+
+    @property
+    def target(self) -> Target:
+        """Where it is."""
+        return Target.here(self.port, SECRET)
 
     @property
     def processes(self) -> list[int]:
@@ -184,3 +119,37 @@ class Server(Process):
             except (urllib.error.URLError, OSError):
                 time.sleep(0.05)
         raise LoadFailed("the server did not become ready")
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A server that somebody else runs, as it is set up; `pid` if it runs on this machine."""
+
+    target: Target
+    pid: int | None = None
+
+    def make_room(self) -> None:
+        """Leave it as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What scenarios run in: which server they load, with how many processes, beside which databases."""
+
+    backends: Backends = field(default_factory=Backends)
+    elsewhere: Elsewhere | None = None
+    """The server to load; None: one of our own for each scenario."""
+    processes: int = 2
+    warm_up_seconds: float = 1.0
+    """Load by the clock that does not count yet."""
+    say: Callable[[str], None] = lambda _text: None
+    """Is told how far a scenario is within a step."""
+
+    @contextmanager
+    def server(self, **settings: str) -> Iterator[Site]:
+        """Yield the server to load: ours is started with these settings. Raises LoadFailed."""
+        if self.elsewhere is not None:
+            yield self.elsewhere
+            return
+        with Server(**settings) as server:
+            yield server

@@ -2,14 +2,17 @@
 
 import logging
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+import typer.main
 from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from typer.core import TyperGroup
 
 from auth.principal import Plan, Principal, Role
 from auth.tokens import KeyRing, SecretTooWeak, issue
@@ -18,7 +21,29 @@ from gateway.ids import new_id
 from gateway.keys import SECRET_FILE, key_ring
 from gateway.settings import Settings
 
+COMMANDS = "stagedoor.commands"
+"""The entry point group of commands that live above the gateway, as the bench does; each is a typer.Typer."""
+
+
+class Commands(TyperGroup):
+    """Our own commands and those that are installed beside them, which are imported only when asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Name all of them."""
+        return [*super().list_commands(ctx), *sorted(entry_points(group=COMMANDS).names)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return one of ours, else load the one of this name; None if there is none."""
+        found = super().get_command(ctx, cmd_name)
+        if found is not None:
+            return found
+        for entry in entry_points(group=COMMANDS, name=cmd_name):
+            return typer.main.get_command(entry.load())
+        return None
+
+
 cli = typer.Typer(
+    cls=Commands,
     name="stagedoor",
     help="Self-hosted realtime media gateway: live subtitles and dubbing for a live audience.",
     no_args_is_help=True,

@@ -1,25 +1,29 @@
-"""Incoming audio: what a frame of 20 ms costs, in bursts as fast as they go and one by one in real time.
+"""Incoming audio: what a frame of 20 ms costs, as fast as frames go and in real time, and when it is taken.
 
 The recognizer understands nothing, so that the worker hardly counts. What the server has taken is checked
 after each pass: it must say exactly as many seconds as were sent.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import orjson
 
+from bench.child import Process
 from bench.crowd import Crowd, LoadFailed, Peer
-from bench.figures import Figure
-from bench.frames import BINARY, TEXT, client_frame
+from bench.figures import Check, Figure, Result
+from bench.frames import TEXT, client_frame
+from bench.load.fleet import Fleet
+from bench.load.outcome import dealt, latency, strain
+from bench.load.speakers import FINALIZE, FRAME, SECONDS_OFF_MAX
+from bench.load.stage import FRAME_SECONDS
 from bench.processes import cpu_seconds
-from bench.servers import Process, RawLoop, Server, token
+from bench.servers import RawLoop, Server, Site, Surroundings, token
+from bench.watch import Watch
 
-FRAME_SECONDS = 0.02
-FRAME = client_frame(BINARY, bytes(640))
 PING = client_frame(TEXT, b'{"type":"ping"}')
-FINALIZE = client_frame(TEXT, b'{"type":"finalize"}')
+SETTINGS = {"RECOGNIZERS": "silent", "WORKERS_MAX": "1", "WORKER_STREAMS_MAX": "1000"}
 BURST_FRAMES = 10
 """Frames in one write: one at a time this load would be slower than what it loads, which then reads one by
 one, however busy it is."""
@@ -90,35 +94,37 @@ class Choir:
             self._crowd.send(peer, FINALIZE)
         self._crowd.until(lambda: len(self._finalized) == len(self._peers))
         sent = self._frames * FRAME_SECONDS
-        wrong = [seconds for seconds in self._finalized if abs(seconds - sent) > 0.0011]
+        wrong = [seconds for seconds in self._finalized if abs(seconds - sent) > SECONDS_OFF_MAX]
         if wrong:
             raise LoadFailed(f"{sent:.2f} s of audio were sent, and the server has taken {wrong[0]:.2f} s")
 
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """`frames` from each of `publishers`, `passes` times for each server."""
+    """`frames` from each of `publishers`, `passes` times for each server; then in real time for `seconds`."""
 
     publishers: int = 200
     frames: int = 500
     frames_in_time: int = 50
     passes: int = 5
+    seconds: float = 8.0
+    around: Surroundings = field(default_factory=Surroundings)
 
     @property
     def steps(self) -> int:
         """How often `tick` is called."""
-        return 1 + self.passes
+        return 1 if self.around.elsewhere else 2 + self.passes
 
-    def run(self, tick: Callable[[str], None]) -> list[Figure]:
-        """Measure both servers in turns."""
+    def run(self, tick: Callable[[str], None]) -> list[Result]:
+        """Measure both servers in turns, then when frames are taken; elsewhere that alone."""
+        if self.around.elsewhere is not None:
+            return list(self._ages(self.around.elsewhere, tick))
         tick(f"{self.publishers} publishers")
-        settings = {"RECOGNIZERS": "silent", "WORKERS_MAX": "1", "WORKER_STREAMS_MAX": "1000"}
-        with (
-            Server(**settings) as server,
-            RawLoop() as raw,
-            Crowd(server.port) as ours,
-            Crowd(raw.port) as theirs,
-        ):
+        with Server(**SETTINGS) as server:
+            return [*self._costs(server, tick), *self._ages(server, tick)]
+
+    def _costs(self, server: Server, tick: Callable[[str], None]) -> Iterator[Result]:
+        with RawLoop() as raw, Crowd(server.port) as ours, Crowd(raw.port) as theirs:
             choir = Choir(ours, server, "/ws/live/bench-%d/publish?source_lang=en", self.publishers)
             rest = Choir(theirs, raw, "/audio%d", self.publishers)
             choir.sing(5)
@@ -134,7 +140,21 @@ class Audio:
                     timely[side].append(singers.sing(self.frames_in_time, real_time=True))
                     if singers is choir:
                         singers.check()
-        return [
-            Figure.of("audio", "a frame of 640 bytes, in bursts", "us", *fast, goal=RATIO_MAX),
-            Figure.of("audio", "a frame of 640 bytes, in real time", "us", *timely),
-        ]
+        yield Figure.of("audio", "a frame of 640 bytes, in bursts", "us", *fast, goal=RATIO_MAX)
+        yield Figure.of("audio", "a frame of 640 bytes, in real time", "us", *timely)
+
+    def _ages(self, site: Site, tick: Callable[[str], None]) -> Iterator[Result]:
+        tick(f"{self.publishers} publishers in real time")
+        watch, first, jobs = Watch(site.pid), 0, []
+        for count in dealt(self.publishers, self.around.processes):
+            channels = [f"bench-audio-{number}" for number in range(first, first + count)]
+            first += count
+            if channels:
+                jobs.append([("speakers", {"channels": channels})])
+        with Fleet(site.target, jobs) as fleet:
+            fleet.prepare()
+            site.make_room()
+            total = fleet.run(self.around, self.seconds, watch)
+            yield from latency("audio", total, "audio", f"a frame taken, {self.publishers} asked each second")
+            yield from strain("audio", fleet, watch)
+            yield Check("audio", "every frame taken, to the millisecond", total.counts["audio frames"])

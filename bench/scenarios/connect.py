@@ -1,18 +1,24 @@
-"""A connection's whole life: TCP, upgrade, a real token verified, `connected`, the closing handshake."""
+"""A connection's whole life: TCP, upgrade, a real token verified, `connected`, the closing handshake.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+What one costs, and how long each waits when they come at random moments, whoever still waits.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import orjson
 
+from bench.child import Process
 from bench.crowd import Crowd, LoadFailed, Peer, token_message
-from bench.figures import Figure
-from bench.frames import CLOSE, client_frame
+from bench.figures import Check, Figure, Result
+from bench.load.arrivals import GOODBYE
+from bench.load.fleet import Fleet
+from bench.load.outcome import latency, strain
 from bench.processes import cpu_seconds
-from bench.servers import Process, RawLoop, Server, token
+from bench.servers import RawLoop, Server, Site, Surroundings, token
+from bench.watch import Watch
 
 VIEWER = "/ws/live/bench/subtitles?target_lang=en"
-GOODBYE = client_frame(CLOSE, b"\x03\xe8")
 RATIO_MAX = 3.5
 """About 12 times a loop written in C (docs/benchmarks.md)."""
 
@@ -61,26 +67,31 @@ class Passers:
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """`clients` that come and go, `at_once` of them present, `passes` times for each server."""
+    """`clients` that come and go, `at_once` of them present, `passes` times for each server; then `rate` a
+    second for `seconds`."""
 
     clients: int = 500
     at_once: int = 50
     passes: int = 7
+    rate: float = 200.0
+    seconds: float = 6.0
+    around: Surroundings = field(default_factory=Surroundings)
 
     @property
     def steps(self) -> int:
         """How often `tick` is called."""
-        return 1 + self.passes
+        return 1 if self.around.elsewhere else 2 + self.passes
 
-    def run(self, tick: Callable[[str], None]) -> list[Figure]:
-        """Measure both servers in turns."""
+    def run(self, tick: Callable[[str], None]) -> list[Result]:
+        """Measure both servers in turns, then how long clients wait; elsewhere that alone."""
+        if self.around.elsewhere is not None:
+            return list(self._waits(self.around.elsewhere, tick))
         tick(f"{self.at_once} clients at once")
-        with (
-            Server(RECOGNIZERS="silent") as server,
-            RawLoop() as raw,
-            Crowd(server.port) as ours,
-            Crowd(raw.port) as theirs,
-        ):
+        with Server(RECOGNIZERS="silent") as server:
+            return [self._cost(server, tick), *self._waits(server, tick)]
+
+    def _cost(self, server: Server, tick: Callable[[str], None]) -> Result:
+        with RawLoop() as raw, Crowd(server.port) as ours, Crowd(raw.port) as theirs:
             sides = Passers(ours, server, VIEWER, self.at_once), Passers(theirs, raw, "/auth", self.at_once)
             costs: tuple[list[float], list[float]] = ([], [])
             for passers in sides:
@@ -89,4 +100,15 @@ class Connect:
                 tick(f"pass {number + 1} of {self.passes}")
                 for side, passers in enumerate(sides):
                     costs[side].append(passers.pass_by(self.clients))
-        return [Figure.of("connect", "connect, authenticate, close", "us", *costs, goal=RATIO_MAX)]
+        return Figure.of("connect", "connect, authenticate, close", "us", *costs, goal=RATIO_MAX)
+
+    def _waits(self, site: Site, tick: Callable[[str], None]) -> Iterator[Result]:
+        tick(f"{self.rate:g} clients a second")
+        hands, watch = self.around.processes, Watch(site.pid)
+        jobs = [[("arrivals", {"channel": "bench-connect", "rate": self.rate / hands})] for _ in range(hands)]
+        with Fleet(site.target, jobs) as fleet:
+            fleet.prepare()
+            total = fleet.run(self.around, self.seconds, watch)
+            yield from latency("connect", total, "connect", f"let in, {self.rate:g} a second")
+            yield from strain("connect", fleet, watch)
+            yield Check("connect", "every client let in", total.counts["clients let in"])

@@ -12,7 +12,7 @@ from bench.servers import RawLoop, Server, token
 VIEWER = "/ws/live/bench/subtitles?target_lang=en"
 CORE_PERCENT_MAX = 1.0
 MEMORY_MB_MAX = 350.0
-LISTENER_KB_MAX = 8.0
+LISTENER_KB_MAX = 4.0
 SETTLING_SECONDS = 2.0
 
 
@@ -30,9 +30,9 @@ def listener_bytes(pid: int, port: int, path: str, listeners: int) -> float:
 class Idle:
     """Watch an idle server for `seconds`, then one with `listeners`."""
 
-    seconds: float = 10.0
+    seconds: float = 6.0
     settling_seconds: float = SETTLING_SECONDS
-    listeners: int = 2000
+    listeners: int = 5000
 
     @property
     def steps(self) -> int:

@@ -8,9 +8,9 @@ import uvloop
 from redis.asyncio import Redis
 
 from auth.rate_limits import Rate, RateLimited
-from bench.backends import Backends
 from bench.crowd import LoadFailed
 from bench.figures import Figure
+from bench.servers import Surroundings
 from gateway.condition import Condition
 from gateway.stores.memory.rates import MemoryRates
 from gateway.stores.redis.link import RedisLink
@@ -32,7 +32,7 @@ class Limiter:
     tries: int = 20_000
     trips: int = 2000
     passes: int = 5
-    backends: Backends = field(default_factory=Backends)
+    around: Surroundings = field(default_factory=Surroundings)
 
     @property
     def steps(self) -> int:
@@ -48,7 +48,7 @@ class Limiter:
             Figure.of("limiter", "refused, in memory", "us", values[self.passes :], goal=MEMORY_US_MAX),
         ]
         tick("on Redis")
-        with self.backends.redis() as url:
+        with self.around.backends.redis() as url:
             if url:
                 ours, pings, commands = uvloop.run(self._on_redis(url))
                 figures += [

@@ -17,10 +17,10 @@ from typing import Any
 import uvloop
 from sqlalchemy import func, select
 
-from bench.backends import Backends
 from bench.crowd import LoadFailed
 from bench.figures import Figure
 from bench.plain_store import PlainStore
+from bench.servers import Surroundings
 from gateway import clock
 from gateway.alarms import Alarms
 from gateway.ids import new_id
@@ -203,7 +203,7 @@ class Minutes:
     seconds: float = 1.0
     sessions: int = 1000
     passes: int = 5
-    backends: Backends = field(default_factory=Backends)
+    around: Surroundings = field(default_factory=Surroundings)
 
     @property
     def steps(self) -> int:
@@ -216,7 +216,7 @@ class Minutes:
             sqlite = uvloop.run(self._measure("", Path(name), tick, "SQLite"))
             raw = self._by_hand(Path(name) / "plain.db", tick)
             figures = list(self._figures("SQLite", sqlite, raw))
-            with self.backends.postgres() as url:
+            with self.around.backends.postgres() as url:
                 if url:
                     uvloop.run(_made(url, Path(name)))
                     postgres = uvloop.run(self._measure(url, Path(name), tick, "PostgreSQL"))
@@ -287,9 +287,9 @@ class Minutes:
             yield Figure.of("minutes", f"{where}: its rows, by hand", "ms", by_hand.checkpoints_ms)
         holds, by_clock = ([hold[side] for hold in taken.holds_ms] for side in (0, 1))
         name = f"{where}: longest hold of the loop meanwhile"
-        yield Figure("minutes", name, "ms", max(holds), goal=HOLD_MS_MAX, low=min(holds), high=max(holds))
+        yield Figure("minutes", name, "ms", max(holds), goal=HOLD_MS_MAX, values=tuple(holds))
         name = f"{where}: the same by the clock"
-        yield Figure("minutes", name, "ms", max(by_clock), low=min(by_clock), high=max(by_clock))
+        yield Figure("minutes", name, "ms", max(by_clock), values=tuple(by_clock))
 
 
 async def _made(url: str, folder: Path) -> None:

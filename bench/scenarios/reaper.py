@@ -13,9 +13,9 @@ from typing import Any
 import uvloop
 from sqlalchemy import Connection, func, insert, select
 
-from bench.backends import Backends
 from bench.crowd import LoadFailed
 from bench.figures import Figure
+from bench.servers import Surroundings
 from gateway import clock
 from gateway.reaper import BATCH_MAX, Reaper, sessions_due
 from gateway.stores.database import SQLITE_FILE, migrate_database, open_database
@@ -36,7 +36,7 @@ class Reap:
     sessions: int = 100_000
     due: int = 1000
     passes: int = 3
-    backends: Backends = field(default_factory=Backends)
+    around: Surroundings = field(default_factory=Surroundings)
 
     @property
     def steps(self) -> int:
@@ -54,7 +54,7 @@ class Reap:
                 Figure.of("reaper", f"SQLite: {what}", "ms", values, goal=PASS_MS_MAX),
                 Figure.of("reaper", f"SQLite: the rows of {self.due:,}, by hand", "ms", plain),
             ]
-            with self.backends.postgres() as url:
+            with self.around.backends.postgres() as url:
                 if url:
                     values = uvloop.run(self._measure(url, folder, tick, "PostgreSQL"))
                     figures.append(Figure.of("reaper", f"PostgreSQL: {what}", "ms", values, goal=PASS_MS_MAX))

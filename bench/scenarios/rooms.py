@@ -12,12 +12,13 @@ from pathlib import Path
 
 import orjson
 
+from bench.child import ROOT, Process
 from bench.crowd import Crowd, LoadFailed, Peer
 from bench.figures import Figure
 from bench.frames import TEXT, client_frame
 from bench.processes import cpu_seconds, two_sides
 from bench.scenarios.fanout import Audience
-from bench.servers import ROOT, Process, RawLoop, token
+from bench.servers import RawLoop, token
 
 PATH = "/socket.io/?EIO=4&transport=websocket"
 ROOM = "BENCH1"
@@ -141,12 +142,6 @@ class OurRoom(Process):
         super().__init__(["bench.room_server"], ROOT, subprocess.DEVNULL, two_sides()[0])
         self.port = self.announced(r"(\d+)\s")
 
-    def __enter__(self) -> "OurRoom":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
 
 class NodeRoom(Process):
     """`bench/room_server.mjs`, on the machine's Node or that of the test tools. Raises LoadFailed."""
@@ -157,12 +152,6 @@ class NodeRoom(Process):
         script = str(ROOT / "bench" / "room_server.mjs")
         super().__init__([script], ROOT, subprocess.DEVNULL, two_sides()[0], program=node_path())
         self.port = self.announced(r"(\d+)\s")
-
-    def __enter__(self) -> "NodeRoom":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
 
 
 def node_path() -> str:

@@ -54,10 +54,25 @@ def test_a_goal_without_a_reference_bounds_the_value() -> None:
     assert Figure.of("idle", "CPU", "%", [1.1]).met is None
 
 
+def test_more_may_be_better() -> None:
+    understood = Figure("captions", "words", "%", 90.0, goal=50.0, more_is_better=True)
+    assert understood.met is True
+    assert Figure("captions", "words", "%", 40.0, goal=50.0, more_is_better=True).met is False
+
+
+def test_passes_beside_the_raw_loop_are_compared_as_ratios() -> None:
+    assert Figure.of("fanout", "a frame", "us", [3.0, 6.0], [2.0, 3.0]).sample == (1.5, 2.0)
+    assert Figure.of("idle", "CPU", "%", [0.9, 1.0]).sample == (0.9, 1.0)
+    assert Figure("hold", "CPU", "%", 2.0).sample == (2.0,)
+
+
 def test_machines_read_everything() -> None:
-    read = Figure.of("fanout", "a frame", "us", [3.0], [2.0], goal=1.4).as_json()
+    figure = Figure.of("fanout", "a frame", "us", [3.0], [2.0], goal=1.4)
+    read = figure.as_json()
 
     assert read == {
         "scenario": "fanout", "name": "a frame", "unit": "us", "value": 3.0, "reference": 2.0, "goal": 1.4,
-        "low": 3.0, "high": 3.0, "ratio": 1.5, "met": False,
+        "low": 3.0, "high": 3.0, "values": [3.0], "references": [2.0], "ratio": 1.5, "more_is_better": False,
+        "met": False,
     }  # fmt: skip
+    assert Figure.from_json(read) == figure

@@ -1,36 +1,53 @@
 """Each scenario, small and short: it measures what it says and would notice a frame too many or too few."""
 
+import dataclasses
 import os
 from collections.abc import Iterator
 
 import pytest
 
 from bench.crowd import Crowd, LoadFailed, Peer
-from bench.figures import Figure
-from bench.processes import cpu_seconds, memory_bytes, two_sides
-from bench.scenarios import SCENARIOS, Scenario
-from bench.scenarios.audio import Audio, Choir
+from bench.figures import Check, Figure
+from bench.processes import cpu_seconds, memory_bytes, resident_bytes, two_sides
+from bench.scenarios import ELSEWHERE, SCENARIOS, Scenario
+from bench.scenarios.audio import SETTINGS, Audio, Choir
+from bench.scenarios.captions import Captions
+from bench.scenarios.churn import Churn
 from bench.scenarios.connect import Connect
 from bench.scenarios.fanout import Audience, Fanout
+from bench.scenarios.hold import Hold
 from bench.scenarios.idle import Idle
 from bench.scenarios.latency import Latency
 from bench.scenarios.limiter import Limiter
 from bench.scenarios.minutes import Minutes
+from bench.scenarios.mixed import Mix, Mixed
 from bench.scenarios.reaper import Reap
 from bench.scenarios.rooms import Rooms
-from bench.servers import RawLoop, token
+from bench.scenarios.slow import Slow
+from bench.scenarios.soak import Soak
+from bench.servers import Elsewhere, RawLoop, Server, Surroundings, token
 
+AROUND = Surroundings(warm_up_seconds=0.1)
+MIX = Mix(channels=2, viewers=4, captions=20, speakers=2, connects=10, churners=6, churn=20)
 SMALL: dict[str, Scenario] = {
-    "fanout": Fanout(viewers=30, captions=4, burst=2, passes=1),
+    "fanout": Fanout(viewers=30, captions=4, burst=2, passes=1, seconds=0.5, around=AROUND),
     "rooms": Rooms(people=60, messages=20, burst=5, passes=1),
-    "audio": Audio(publishers=5, frames=20, frames_in_time=5, passes=1),
-    "connect": Connect(clients=20, at_once=5, passes=1),
+    "audio": Audio(publishers=5, frames=20, frames_in_time=5, passes=1, seconds=1.1, around=AROUND),
+    "connect": Connect(clients=20, at_once=5, passes=1, rate=40, seconds=0.5, around=AROUND),
     "idle": Idle(seconds=0.2, settling_seconds=0.0, listeners=30),
-    "latency": Latency(streams=3, seconds=1.0),
+    "hold": Hold(connections=30, seconds=0.8, around=AROUND),
+    "latency": Latency(streams=3, viewers=12, seconds=1.0),
+    "captions": Captions(talks=1, viewers=3, seconds=3.6, warm_up_seconds=0.1, around=AROUND),
+    "churn": Churn(clients=10, rate=40, captions=40, seconds=1.0, around=AROUND),
+    "slow": Slow(viewers=4, frozen=2, rate=450, seconds=1.0, around=AROUND),
+    "mixed": Mixed(MIX, seconds=1.1, around=AROUND),
+    "soak": Soak(MIX, seconds=2.0, around=AROUND),
     "minutes": Minutes(operations=5, rates=(200,), seconds=0.1, sessions=20, passes=1),
     "limiter": Limiter(tries=200, trips=20, passes=1),
     "reaper": Reap(sessions=500, due=210, passes=1),
 }
+SHARED = {"churn", "mixed", "soak"}
+"""Those whose own server would be like any: they are tested with one that is there already."""
 
 
 @pytest.fixture(autouse=True)
@@ -42,18 +59,48 @@ def _cores_as_before() -> Iterator[None]:
 
 def test_every_scenario_has_its_small_form() -> None:
     assert SMALL.keys() == SCENARIOS.keys()
+    assert set(ELSEWHERE) <= SCENARIOS.keys()
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.fixture(scope="module")
+def site() -> Iterator[Elsewhere]:
+    with Server(**SETTINGS) as server:
+        yield Elsewhere(server.target, server.pid)
+
+
+def at(site: Elsewhere, name: str) -> Scenario:
+    """The small form of a scenario, for a server that is there already."""
+    around = dataclasses.replace(AROUND, elsewhere=site, processes=1)
+    return dataclasses.replace(SMALL[name], around=around)  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("name", sorted(SMALL.keys() - SHARED))
 def test_it_runs_and_gives_figures(name: str) -> None:
     scenario, steps = SMALL[name], list[str]()
-    figures: list[Figure] = scenario.run(steps.append)
+    results = scenario.run(steps.append)
+    figures = [result for result in results if isinstance(result, Figure)]
 
     assert len(steps) == scenario.steps
-    assert {figure.scenario for figure in figures} == {name}
+    assert {result.scenario for result in results} == {name}
     assert any(figure.goal is not None for figure in figures)
-    assert all(figure.value >= 0 for figure in figures)
+    assert all(figure.value >= 0 or "memory" in figure.name for figure in figures)
     assert all(figure.reference is None or figure.reference > 0 for figure in figures)
+    assert all(result.times > 0 for result in results if isinstance(result, Check))
+
+
+@pytest.mark.parametrize("name", sorted({*ELSEWHERE} - {"captions", "slow"}))
+def test_it_loads_a_server_that_somebody_else_runs(name: str, site: Elsewhere) -> None:
+    scenario, steps = at(site, name), list[str]()
+    results = scenario.run(steps.append)
+
+    assert len(steps) == scenario.steps
+    assert all(result.times > 0 for result in results if isinstance(result, Check))
+    assert "CPU of the server meanwhile" in {result.name for result in results if isinstance(result, Figure)}
+
+
+def test_an_engine_that_hears_nothing_fails_and_says_so(site: Elsewhere) -> None:
+    with pytest.raises(LoadFailed, match="0 % were understood"):
+        at(site, "captions").run(lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +159,7 @@ def test_this_process_has_a_cost_and_a_size() -> None:
     assert cpu_seconds(os.getpid()) > before
     resident, share = memory_bytes(os.getpid())
     assert resident >= share > 1_000_000
+    assert abs(resident_bytes(os.getpid()) - resident) < resident / 2
 
 
 def test_where_there_are_two_cores_the_sides_share_none() -> None:

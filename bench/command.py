@@ -1,0 +1,232 @@
+"""The command `stagedoor bench`, also `python -m bench`: measures, compares, shows."""
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from typer.core import TyperGroup
+
+from bench import running
+from bench.backends import Backends
+from bench.processes import pin, two_sides
+from bench.reports import comparison, document, table
+from bench.reports.machine import load_average, machine, versions
+from bench.reports.page import page
+from bench.running import WrongSetting
+from bench.scenarios import ELSEWHERE, SCENARIOS
+from bench.servers import Elsewhere, Surroundings
+from bench.target import NoTarget, Target
+
+console = Console(stderr=True, highlight=False)
+PROCESSES_MAX = 64
+
+
+class Scenarios(TyperGroup):
+    """A group whose first word may be a scenario too: `bench fanout` is `bench run fanout`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `run` before anything that is no command and no question for help."""
+        if (not args or args[0] not in self.commands) and args[:1] != ["--help"]:
+            args = ["run", *args]
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
+
+
+app = typer.Typer(
+    cls=Scenarios,
+    name="bench",
+    help=f"Measure a server: {', '.join(SCENARIOS)}. Without a name: all of them, in under five minutes.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _refuse(message: str, *, code: int = 2) -> NoReturn:
+    console.print(f"[bold red]bench:[/] {escape(message)}")
+    raise typer.Exit(code)
+
+
+def _elsewhere(url: str, token: str, secret: str, pid: int) -> Elsewhere | None:
+    if not url:
+        if token or secret or pid:
+            _refuse(
+                "--token, --secret and --pid go with --url; without it the server is one of the bench's own"
+            )
+        return None
+    try:
+        return Elsewhere(Target.at(url, token, secret), pid or None)
+    except NoTarget as error:
+        _refuse(str(error))
+
+
+def _names(given: Sequence[str], elsewhere: Elsewhere | None) -> list[str]:
+    possible = ELSEWHERE if elsewhere is not None else tuple(SCENARIOS)
+    unknown = [name for name in given if name not in SCENARIOS]
+    if unknown:
+        _refuse(f"there is no {', '.join(unknown)}, only {', '.join(SCENARIOS)}")
+    inside = [name for name in given if name not in possible]
+    if inside:
+        _refuse(f"{', '.join(inside)} measures from inside; with --url there is {', '.join(possible)}")
+    return list(dict.fromkeys(given)) or list(possible)
+
+
+def _wanted(sets: Sequence[str], seconds: float | None, passes: int | None) -> dict[str, str]:
+    wanted: dict[str, str] = {}
+    for each in sets:
+        name, equals, value = each.partition("=")
+        if not equals:
+            _refuse(f"--set is NAME=VALUE, not {each!r}; `stagedoor bench list` has the names")
+        wanted[name] = value
+    if seconds is not None:
+        wanted["seconds"] = str(seconds)
+    if passes is not None:
+        wanted["passes"] = str(passes)
+    return wanted
+
+
+@app.command()
+def run(  # noqa: PLR0913, PLR0917 - each is an option
+    scenarios: Annotated[list[str] | None, typer.Argument(help="Which; default: all.")] = None,
+    url: Annotated[
+        str, typer.Option(help="Load the server there, as it is set up, not one of the bench's own.")
+    ] = "",
+    token: Annotated[
+        str,
+        typer.Option(help="An access token for it; every client is the same user.", envvar="STAGEDOOR_TOKEN"),
+    ] = "",
+    secret: Annotated[
+        str,
+        typer.Option(
+            help="Its JWT_SECRET, to sign each client a token of its own.", envvar="STAGEDOOR_SECRET"
+        ),
+    ] = "",
+    pid: Annotated[
+        int, typer.Option(help="Its process, if it runs on this machine: CPU and memory are shown.")
+    ] = 0,
+    seconds: Annotated[float | None, typer.Option(help="How long load by the clock lasts.")] = None,
+    passes: Annotated[int | None, typer.Option(help="How often each cost is measured.")] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set what `list` shows.")
+    ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, max=PROCESSES_MAX, help="Load processes. Default: 2, or one a core.")
+    ] = max(2, (os.cpu_count() or 2) - 1),
+    json: Annotated[Path | None, typer.Option(help="Also write everything here, to compare.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with plots here.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write the table as Markdown here.")] = None,
+    database_url: Annotated[
+        str, typer.Option(help="An empty PostgreSQL database to measure in. Default: a server of its own.")
+    ] = "",
+    redis_url: Annotated[
+        str, typer.Option(help="A Redis to measure with. Default: a server of its own.")
+    ] = "",
+) -> None:
+    """Run scenarios; the word `run` may be left out.
+
+    Quit what else needs the processor: costs are CPU time, but caches are shared, and whoever is measured
+    waits for a core.
+    """
+    elsewhere = _elsewhere(url, token, secret, pid)
+    names = _names(scenarios or (), elsewhere)
+    around = Surroundings(Backends(database_url, redis_url), elsewhere, processes)
+    busy, began, clock = load_average(), datetime.fromtimestamp(time.time(), UTC), time.monotonic()
+    if elsewhere is None or elsewhere.pid is not None:
+        pin(os.getpid(), two_sides()[1])
+    try:
+        outcome = running.run(names, around, _wanted(sets or (), seconds, passes), console)
+    except WrongSetting as error:
+        _refuse(str(error))
+    made = document.Document(
+        tuple(outcome.results), machine(), versions(), outcome.settings, _command(token, secret),
+        elsewhere.target.address if elsewhere is not None else "a server of the bench's own",
+        f"{began:%Y-%m-%d %H:%M:%SZ}", time.monotonic() - clock, busy, outcome.failures,
+    )  # fmt: skip
+    _show(made, json, html, markdown)
+    if made.failures:
+        raise typer.Exit(1)
+
+
+def _command(*unsaid: str) -> str:
+    """Return how this was called, for the report, without what must not be in one."""
+    words = ["…" if word in unsaid and word else word for word in sys.argv[1:]]
+    words = [
+        word.partition("=")[0] + "=…" if word.startswith(("--token=", "--secret=")) else word
+        for word in words
+    ]
+    program = Path(sys.argv[0]).name
+    start = ["stagedoor"] if program == "stagedoor" else ["python", "-m", "bench"]
+    return shlex.join([*start, *words]).replace("'…'", "…")
+
+
+def _show(made: document.Document, json: Path | None, html: Path | None, markdown: Path | None) -> None:
+    terminal = Console(highlight=False)
+    wide = terminal if terminal.is_terminal else Console(highlight=False, width=table.COLUMNS)
+    if made.results:
+        wide.print(table.table(made.results))
+    for name, why in made.failures.items():
+        console.print(f"[bold red]bench:[/] {name}: {escape(why)}")
+    try:
+        if json is not None:
+            document.write(made, json)
+        if html is not None:
+            html.write_text(page(made), encoding="utf-8")
+        if markdown is not None:
+            markdown.write_text(table.markdown(made.results), encoding="utf-8")
+    except OSError as error:
+        _refuse(f"{error.filename} cannot be written: {error.strerror}", code=1)
+
+
+@app.command("list")
+def list_scenarios() -> None:
+    """Show the scenarios and what can be set of each with --set."""
+    made = Table("Scenario", "With --url", "Settings", box=None, pad_edge=False)
+    for name, make in SCENARIOS.items():
+        settings = ", ".join(
+            f"{knob}={value:g}" for knob, value in running.knobs(make(Surroundings())).items()
+        )
+        made.add_row(name, "yes" if name in ELSEWHERE else "", settings)
+    Console(highlight=False).print(made)
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(help="A run that was written with --json.")],
+    after: Annotated[Path, typer.Argument(help="Another one.")],
+    strict: Annotated[bool, typer.Option(help="Exit with 1 if anything is worse.")] = False,
+) -> None:
+    """Say what is better or worse in the second run than in the first, and what no different from chance."""
+    try:
+        found = comparison.compare(document.read(before), document.read(after))
+    except document.NotADocument as error:
+        _refuse(str(error))
+    terminal = Console(highlight=False)
+    wide = terminal if terminal.is_terminal else Console(highlight=False, width=table.COLUMNS)
+    for doubt in found.doubts:
+        console.print(f"[yellow]bench:[/] {escape(doubt)}")
+    wide.print(comparison.table(found))
+    wide.print(comparison.summary(found))
+    if strict and found.count(comparison.Verdict.WORSE):
+        raise typer.Exit(1)
+
+
+@app.command("page")
+def show_page(
+    run_file: Annotated[Path, typer.Argument(metavar="RUN", help="A run that was written with --json.")],
+    html: Annotated[Path, typer.Argument(help="The page to write.")],
+) -> None:
+    """Make the page with plots of a run that was kept."""
+    try:
+        html.write_text(page(document.read(run_file)), encoding="utf-8")
+    except document.NotADocument as error:
+        _refuse(str(error))
+    except OSError as error:
+        _refuse(f"{error.filename} cannot be written: {error.strerror}", code=1)

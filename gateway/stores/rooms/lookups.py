@@ -109,8 +109,9 @@ class Lookup:
     def add(self, room: Room, event: Event, now_ms: int, grace_ms: int) -> None:
         """Look at what a step will look at."""
         if isinstance(event, MessageSent):
-            if is_text(event.by) and is_text(event.client_id):
-                self._senders.add((room.id, event.by, event.client_id))
+            if is_text(event.by):
+                name = event.client_id if is_text(event.client_id) else ""
+                self._senders.add((room.id, event.by, name))
             return
         self.add_users(room, rooms.concerned(room, event))
         if isinstance(event, JoinRequested | DeadlinePassed):

@@ -132,10 +132,12 @@ class Lobby:
             wanted, poll_id=new_uuid(), room_id=room_id, author=author, key=key, now_ms=self.now_ms
         )
 
-    async def poll(self, room_id: str, wanted: PollWanted = QUESTION, **options: Any) -> str:
+    async def poll(
+        self, room_id: str, wanted: PollWanted = QUESTION, author: str = "olga", **options: Any
+    ) -> str:
         """Open a poll; return its id."""
         made: PollDone = await self.one(
-            CreatePoll(TENANT, self.new_poll(room_id, wanted), self.now_ms, **options)
+            CreatePoll(TENANT, self.new_poll(room_id, wanted, author), self.now_ms, **options)
         )
         return made.poll.id
 

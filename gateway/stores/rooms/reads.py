@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from gateway.stores.columns import UuidText, is_uuid
-from gateway.stores.cursors import cursor_of, place_of
+from gateway.stores.cursors import BadCursor, cursor_of, place_of
 from gateway.stores.prepared import Listed, Places
 from gateway.stores.rooms.rows import MESSAGE, ROOM, event_of, message_of, room_of
 from gateway.stores.rooms.schema import polls, room_events, room_messages, room_participants, rooms
@@ -152,6 +152,8 @@ def public_rooms(
     query = select(*ROOM).where(_ROOM.tenant_id == tenant_id, _ROOM.is_active, ~_ROOM.is_private)
     if cursor is not None:
         at_ms, room_id = place_of(cursor, int, str)
+        if not is_uuid(str(room_id)):
+            raise BadCursor
         earlier = (_ROOM.created_at < at_ms) | ((_ROOM.created_at == at_ms) & (_ROOM.id < room_id))
         query = query.where(_ROOM.created_at <= at_ms, earlier)
     query = query.order_by(_ROOM.created_at.desc(), _ROOM.id.desc()).limit(limit + 1)

@@ -18,6 +18,7 @@ from sessions.poll_records import PollWanted, Visibility
 from sessions.room_events import (
     CloseRequested,
     DeadlinePassed,
+    Event,
     HandOverRequested,
     JoinRequested,
     KickRequested,
@@ -74,13 +75,13 @@ class History:
             return CreateRoom(replace(room, created_at_ms=self.now_ms, active_at_ms=self.now_ms))
         if number in (1, 2):
             return LoseSeats(room_id, boot, (user, second), self.now_ms)
-        event = chance.choice([
+        events: list[Event] = [
             KickRequested(user, second), HandOverRequested(user, second), CloseRequested(user),
             DeadlinePassed(), LeaveRequested(user), LeaveRequested(user), JoinRequested(user),
             JoinRequested(user), JoinRequested(second), JoinRequested(second),
             *[MessageSent(user, f"c{chance.randrange(9)}", message_id, "Hi")] * 4,
-        ])  # fmt: skip
-        return ActInRoom(TENANT, room_id, event, boot, self.now_ms)
+        ]  # fmt: skip
+        return ActInRoom(TENANT, room_id, chance.choice(events), boot, self.now_ms)
 
     def _in_poll(self) -> Any:
         chance = self.chance
@@ -97,11 +98,11 @@ class History:
             polls.VoteCast(user, chance.choice([("1",), ("2",), ("1", "3"), (), ("9",)]), chance.randrange(9))
             for _ in range(5)
         ]
-        event = chance.choice([
+        events: list[polls.Event] = [
             *votes, polls.CloseRequested(user, host=True), polls.DeadlinePassed(),
             polls.OpenRequested(user, host=False, open_already=9),
-        ])  # fmt: skip
-        return ActInPoll(TENANT, poll_id, event, self.now_ms)
+        ]  # fmt: skip
+        return ActInPoll(TENANT, poll_id, chance.choice(events), self.now_ms)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

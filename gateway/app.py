@@ -20,7 +20,18 @@ from gateway.backing import Backing
 from gateway.chosen import engine_settings
 from gateway.fanout.channel import Track
 from gateway.foyer import page_context
-from gateway.http import admin, development, documents, errors, grants, health, live, usage
+from gateway.http import (
+    admin,
+    development,
+    documents,
+    errors,
+    grants,
+    health,
+    live,
+    poll_results,
+    rooms,
+    usage,
+)
 from gateway.http.bodies import BODY_BYTES_MAX, BodyLimit
 from gateway.http.guard import Guard
 from gateway.http.idempotency import Idempotency
@@ -32,6 +43,7 @@ from gateway.metering.till import CHECKPOINT_SECONDS, Till
 from gateway.metrics import QUEUE_DEPTH, STREAMS, WORKER_LOSSES, WORKERS
 from gateway.pages import page_routes
 from gateway.plans import load_plans
+from gateway.rooms.composition import Ground, compose
 from gateway.settings import Settings
 from gateway.socketio import endpoint as socketio
 from gateway.socketio.hall import Hall, limits_of
@@ -133,6 +145,12 @@ class Gateway:
         )
         self.hall = Hall(limits_of(settings), keys, self.door, alarms, self._tasks, loop)
         self.socketio = socketio.SocketIO(self.hall, settings)
+        self.idempotency = Idempotency(IdempotencyBook(backing.database))
+        ground = Ground(
+            backing.database, backing.writer, backing.topics, backing.room_bounds, lambda: backing.boot.id
+        )
+        self.rooms = compose(settings, ground, self.hall, self.door, self.plans, self.idempotency)
+        backing.tell_rooms(self.rooms.rooms.told)
 
     def _routes(self, guard: Guard, keys: KeyRing) -> list[BaseRoute]:
         backing = self.backing
@@ -149,7 +167,7 @@ class Gateway:
             adjustments=Adjustments(),
             overrides=OverrideBook(backing.database),
             usage=self.usage,
-            idempotency=Idempotency(IdempotencyBook(backing.database)),
+            idempotency=self.idempotency,
         )
         routes: list[BaseRoute] = [
             *endpoint.routes(self.stage, self.settings),
@@ -159,6 +177,8 @@ class Gateway:
             *grants.routes(guard, changes),
             *live.routes(self.hub, guard),
             *socketio.routes(self.socketio),
+            *rooms.routes(guard, self.rooms.desk),
+            *poll_results.routes(guard, self.rooms.desk),
             *development.routes(self.settings, keys),
             *page_routes(page_context(self.settings, self.hub, self.catalogue)),
         ]
@@ -194,6 +214,7 @@ class Gateway:
         self._tasks.start(self._every(NOTE_SECONDS, self._note), name="session notes")
         self._tasks.start(self._every(FLUSH_SECONDS, self.backing.book.flush), name="session book")
         self._tasks.start(self._heed_admins(), name="sessions to end")
+        self._tasks.start(self.rooms.run(), name="rooms")
 
     async def drain(self) -> None:
         """Take nothing new; what is open is closed by the server."""
@@ -211,6 +232,7 @@ class Gateway:
 
     async def _stop(self) -> None:
         await self._tasks.aclose()
+        await self.rooms.rooms.aclose()
         for session in list(self.hub.sessions.values()):
             self.hub.end(session, State.INTERRUPTED, "restart")
         await self.pool.aclose(deadline_seconds=min(3.0, self.settings.shutdown_seconds / 2))
@@ -245,6 +267,7 @@ class Gateway:
         WORKER_LOSSES.inc(self.pool.losses - self._losses_counted)
         self._losses_counted = self.pool.losses
         self.backing.update_gauges()
+        self.rooms.update_gauges()
 
     # --- what the stores say --------------------------------------------------------------------------
 
@@ -261,3 +284,4 @@ class Gateway:
 
     def _fenced(self, boot_id: str) -> None:
         self.till.boot_id = boot_id
+        self.rooms.rebooted(self._tasks)

@@ -29,6 +29,7 @@ from gateway.stores.interface import StoreDown
 from gateway.stores.late import LateDatabase
 from gateway.stores.leases import LeadingAlone, Leases
 from gateway.stores.memory.leases import MemoryLeases
+from gateway.stores.memory.topics import MemoryTopics
 from gateway.stores.minutes import Settlements
 from gateway.stores.presence import HEARTBEAT_SECONDS
 from gateway.stores.rates import rates_behind
@@ -36,8 +37,10 @@ from gateway.stores.redis.captions import RedisCaptions
 from gateway.stores.redis.leases import RedisLeases
 from gateway.stores.redis.link import RedisLink
 from gateway.stores.redis.presence import RedisPresence
+from gateway.stores.redis.topics import RedisTopics
 from gateway.stores.rooms.bounds import RoomBounds
 from gateway.stores.rooms.deadlines import give_back_seats
+from gateway.stores.topics import Topics
 from gateway.stores.writer import GroupWriter
 from gateway.tasks import Tasks
 from sessions import polls, room_records
@@ -86,6 +89,7 @@ class Backing:
         self.leases: Leases = MemoryLeases(clock.steady)
         self.archive: Archive | None = None
         self.presence: RedisPresence | None = None
+        self.topics: Topics = MemoryTopics(alone=not self._shared)
         if settings.redis_url is not None:
             self._use_redis(settings, settings.redis_url.get_secret_value(), serves)
         self.rates = rates_behind(self._link)
@@ -107,6 +111,7 @@ class Backing:
         self._link = link = RedisLink(url, self.condition, settings.redis_timeout_seconds)
         self.leases = RedisLeases(link)
         self.presence = RedisPresence(link)
+        self.topics = RedisTopics(link)
         limits = HistoryLimits(settings.history_finals_max, settings.history_bytes_max)
         self.archive = Archive(RedisCaptions(link, limits, settings.channel_idle_seconds), serves)
 
@@ -144,6 +149,8 @@ class Backing:
             self._tasks.start(self.archive.run(), name="archive")
         if self.presence is not None:
             self._tasks.start(self._stay_present(self.presence), name="presence")
+        if isinstance(self.topics, RedisTopics):
+            self._tasks.start(self.topics.run(), name="topics")
         log.info("Rate limiter started successfully")
         log.info("Session monitor started successfully")
 

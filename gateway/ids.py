@@ -17,3 +17,13 @@ def new_uuid() -> str:
 def new_epoch() -> str:
     """Return a name for a topic's count of offsets."""
     return secrets.token_urlsafe(6)
+
+
+def new_key() -> bytes:
+    """Return 32 random bytes."""
+    return secrets.token_bytes(32)
+
+
+def draw(count: int) -> int:
+    """Return one of the numbers from 0 on that are below `count`, each as likely as any other."""
+    return secrets.randbelow(count)

@@ -122,3 +122,19 @@ ARCHIVED = Counter(
 ARCHIVE_WAITING = Gauge(
     "stagedoor_archive_waiting", "Topics with finals that are not archived yet", registry=REGISTRY
 )
+ROOMS = Gauge("stagedoor_rooms", "Rooms with somebody here", registry=REGISTRY)
+ROOM_PARTICIPANTS = Gauge("stagedoor_room_participants", "Connections that are in a room", registry=REGISTRY)
+ROOM_JOINS = Counter("stagedoor_room_joins_total", "Joins, by outcome", ["outcome"], registry=REGISTRY)
+ROOM_MESSAGES = Counter("stagedoor_room_messages_total", "Chat messages stored", registry=REGISTRY)
+ROOM_GAPS = Counter(
+    "stagedoor_room_gaps_total", "Events of rooms that did not come by themselves, by outcome", ["outcome"],
+    registry=REGISTRY,
+)  # fmt: skip
+POLL_VOTES = Counter("stagedoor_poll_votes_total", "Votes, by outcome", ["outcome"], registry=REGISTRY)
+POLL_SNAPSHOTS = Counter(
+    "stagedoor_poll_snapshots_total", "Times that a room was told how a poll stands", registry=REGISTRY
+)
+TOPICS_DROPPED = Counter(
+    "stagedoor_topics_dropped_total", "What was not told to other processes, which read it instead",
+    registry=REGISTRY,
+)  # fmt: skip

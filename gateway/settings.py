@@ -156,6 +156,12 @@ class Settings(BaseSettings):
     poll_archive_days: Annotated[float, Field(ge=0, le=3650)] = Field(
         90.0, description="How old a poll becomes until it is archived; 0: never."
     )
+    room_user_message_limit: Count = Field(
+        20, description="Messages of one user to rooms in any ten seconds."
+    )
+    room_message_limit: Count = Field(200, description="Messages in one room in any ten seconds.")
+    room_code_user_limit: Count = Field(10, description="Wrong room codes per user in any minute.")
+    room_code_address_limit: Count = Field(60, description="Wrong room codes per address in any minute.")
 
     # Deadlines and the usage log
     reaper_interval_seconds: PositiveSeconds = Field(

@@ -37,6 +37,12 @@ NO_LIMITS = {
     "ADDRESS_UPGRADE_LIMIT": "0",
     "ADDRESS_UNAUTHENTICATED_MAX": "0",
     "UNAUTHENTICATED_MAX": "0",
+    "SOCKETIO_CONNECTION_RATE_LIMIT": "0",
+    "SOCKETIO_EVENT_RATE_LIMIT": "0",
+    "ROOM_USER_MESSAGE_LIMIT": "0",
+    "ROOM_MESSAGE_LIMIT": "0",
+    "ROOM_CODE_USER_LIMIT": "0",
+    "ROOM_CODE_ADDRESS_LIMIT": "0",
 }
 """Settings that turn every limit at the door off, for tests of something else."""
 

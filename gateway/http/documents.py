@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from gateway.http import events
 from gateway.http.health import VERSION
 from gateway.http.operation import Operation
 from gateway.http.operations import OPERATIONS, ErrorBody
@@ -123,7 +124,7 @@ def spoken_on(kind: Kind, message: type[messages.Message]) -> bool:
 
 
 def asyncapi() -> Document:
-    """Return the AsyncAPI document of the live sockets."""
+    """Return the AsyncAPI document of the live sockets and of Socket.IO."""
     every = (*CLIENT_MESSAGES, *SERVER_MESSAGES)
     audio = {"name": "audio", "title": "Audio", "contentType": "application/octet-stream",
              "summary": "Binary: audio in the encoding of the URL, 20 to 250 ms a message",
@@ -152,12 +153,14 @@ def asyncapi() -> Document:
             }
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": "Stagedoor live sockets", "version": VERSION, "description": _close_codes()},
-        "channels": channels,
-        "operations": operations,
+        "info": {"title": "Stagedoor sockets", "version": VERSION, "description": _close_codes()},
+        "channels": channels | {events.PLACE: events.channel()},
+        "operations": operations | events.operations(),
         "components": {
-            "messages": {m.__name__: _message(m) for m in every} | {"audio": audio, "voice": voice},
-            "schemas": _schemas(every, "components/schemas"),
+            "messages": {m.__name__: _message(m) for m in every}
+            | {"audio": audio, "voice": voice}
+            | events.messages(),
+            "schemas": _schemas((*every, *events.models()), "components/schemas"),
         },
     }
 

@@ -24,6 +24,7 @@ from auth.rate_limits import RateLimited
 from gateway import clock
 from gateway.http.errors import Refused
 from gateway.http.exchange import json_response
+from gateway.http.refusals import RULES
 from gateway.ids import new_id
 from gateway.stores.idempotency import Answered, Claimed, IdempotencyBook, Key, Reused, Running
 from gateway.stores.interface import StoreDown
@@ -38,6 +39,8 @@ _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
 _BARE = re.compile(r"[A-Za-z0-9_.:~+/=-]+")
 _OPERATIONS = UUID("0f0c1d1e-5e0a-5a7b-8f43-6b7f9f1a2c11")
 """The namespace (RFC 9562, section 5.5) of ids that follow from keys."""
+
+_REFUSALS: tuple[type[Exception], ...] = (Refused, RateLimited, StoreDown, *RULES)
 
 Act = Callable[[str], Awaitable[BaseModel]]
 """What a request does, given the id of what it makes."""
@@ -76,7 +79,7 @@ class Idempotency:
     async def _act(self, key: Key, claimed: Claimed, act: Act, made_id: str) -> Response:
         try:
             made = await act(made_id)
-        except (Refused, RateLimited, StoreDown):
+        except _REFUSALS:
             # Nothing was done, or the next try with this key completes it: either way it need not wait.
             with contextlib.suppress(StoreDown):
                 await self._book.release(key, claimed)

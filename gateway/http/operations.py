@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from gateway.http.development import SignedIn, SignIn
 from gateway.http.operation import Operation
 from gateway.http.quota_operations import QUOTA_OPERATIONS
+from gateway.http.room_operations import ROOM_OPERATIONS
 from sessions.messages import ChannelState
 
 
@@ -77,12 +78,13 @@ OPERATIONS: tuple[Operation, ...] = (
         authenticated=True, query={"lang": "Language; the spoken one if not given"}, errors=(401, 404, 429),
     ),
     *QUOTA_OPERATIONS,
+    *ROOM_OPERATIONS,
     Operation(
         "POST", "/api/dev/token", "Sign in without a credential; in development, from this machine only",
         {200: SignedIn}, body=SignIn, errors=(403, 413, 415, 422),
     ),
     Operation("GET", "/openapi.json", "This interface, as OpenAPI 3.1", {200: "application/json"}),
-    Operation("GET", "/asyncapi.json", "The live sockets, as AsyncAPI 3.0", {200: "application/json"}),
+    Operation("GET", "/asyncapi.json", "The sockets, as AsyncAPI 3.0", {200: "application/json"}),
     Operation("GET", "/docs", "This interface, to read", {200: "text/html"}),
 )  # fmt: skip
 

@@ -11,9 +11,11 @@ from starlette.routing import Route, WebSocketRoute
 
 from gateway.app import Gateway
 from gateway.foyer import page_context
+from gateway.http import events
 from gateway.http.documents import CLIENT_MESSAGES, SERVER_MESSAGES, asyncapi, openapi
 from gateway.http.operations import OPERATIONS
 from gateway.pages import page_routes
+from gateway.rooms.receiver import RoomReceiver
 from gateway.settings import Settings
 from sessions.live import Kind
 from tests.docs.markdown import DOCS, text_of
@@ -112,10 +114,13 @@ def test_the_asyncapi_document_has_every_message_on_the_sockets_it_belongs_to() 
     named = {message["name"] for message in document["components"]["messages"].values()}
     models = {model.__name__ for model in (*CLIENT_MESSAGES, *SERVER_MESSAGES)}
 
+    said = {model.__name__ for model in events.models()}
     assert document["asyncapi"] == "3.0.0"
-    assert set(document["channels"]) == set(Kind)
-    assert set(document["components"]["messages"]) == models | {"audio", "voice"}
-    assert len(named) == len(models) + 2
+    assert set(document["channels"]) == {*Kind, "socketio"}
+    assert set(document["components"]["messages"]) == models | {"audio", "voice"} | said
+    assert named >= {event.event for event in events.CLIENT_EVENTS}
+    assert named >= {event.event for event in events.SERVER_EVENTS}
+    assert not models & said
     used = {name for channel in document["channels"].values() for name in channel["messages"]}
     assert used == set(document["components"]["messages"])
     assert "DubAudio" not in document["channels"]["subtitles"]["messages"]
@@ -140,6 +145,26 @@ def test_an_operation_of_the_asyncapi_document_takes_messages_of_its_own_channel
         for message in operation["messages"]:
             assert message["$ref"].startswith(operation["channel"]["$ref"] + "/messages/")
             assert message["$ref"].rpartition("/")[2] in channel["messages"]
+
+
+def test_every_event_of_a_client_has_the_answers_that_it_may_get() -> None:
+    document = asyncapi()
+    for event in events.CLIENT_EVENTS:
+        described = document["operations"][f"receive_{event.event.replace(':', '_')}"]
+        answers = [resolved(document, ref["$ref"]) for ref in described["reply"]["messages"]]
+        titles = [resolved(document, answer["$ref"])["title"] for answer in answers]
+        assert titles == [answer.__name__ for answer in events.answers_of(event)]
+        assert titles[-1] == "EventRefused"
+
+
+async def test_the_events_in_the_document_are_those_that_are_handled(tmp_path: Path) -> None:
+    server = gateway(tmp_path, "development")
+    described = {event.event for event in events.CLIENT_EVENTS} - {"authenticate"}
+    for receiver in server.hall.receivers:
+        if isinstance(receiver, RoomReceiver):
+            described -= set(receiver.names)
+
+    assert described == set()
 
 
 @pytest.mark.parametrize("name", [model.__name__ for model in (*CLIENT_MESSAGES, *SERVER_MESSAGES)])

@@ -27,7 +27,16 @@ PAGE = DOCS / "protocol.md"
 SERVER: TypeAdapter[messages.ServerMessage] = TypeAdapter(
     Annotated[messages.ServerMessage, Field(discriminator="type")]
 )
-ERROR_CALLS = {"refuse", "object_to", "NotAdmitted", "Refused", "error", "_refuse_request"}
+ERROR_CALLS = {
+    "refuse",
+    "object_to",
+    "NotAdmitted",
+    "Refused",
+    "error",
+    "_refuse_request",
+    "Told",
+    "__init__",
+}
 ERROR_CODE = re.compile(r"[A-Z]{2,}(_[A-Z]+)*\Z")
 
 

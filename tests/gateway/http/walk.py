@@ -80,6 +80,7 @@ def _value(schema: dict[str, Any], definitions: dict[str, Any]) -> Any:
         return schema["enum"][0]
     if "anyOf" in schema:
         return _value(schema["anyOf"][0], definitions)
-    return {"string": "noa", "integer": 1, "number": 1, "boolean": False, "array": [], "object": {}}[
+    least = schema.get("minimum", 1)
+    return {"string": "noa", "integer": least, "number": least, "boolean": False, "array": [], "object": {}}[
         schema["type"]
     ]

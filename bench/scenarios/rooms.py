@@ -5,6 +5,7 @@ Every message is counted and its order checked, at each of them.
 
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ ROOM = "BENCH1"
 TEXT_SAID = "does anybody know whether the second part begins at nine or half past"
 OPENING_MAX = 64
 RAW_RATIO_MAX = 1.9
+VANISHING_SECONDS_MAX = 1.0
+SETTLING_SECONDS = 0.2
 NODE_RATIO_MAX = 0.75
 
 
@@ -49,7 +52,19 @@ class People:
         for peer in peers:
             peer.messages.clear()
             peer.heard = self._hear
-        self._speaker = peers[0]
+        self._peers = peers
+
+    def vanish(self) -> float:
+        """Let every connection end at once; return the seconds of CPU that the server has to do with it."""
+        began = before = cpu_seconds(self._process.pid)
+        for peer in self._peers:
+            self._crowd.drop(peer)
+        while True:
+            time.sleep(SETTLING_SECONDS)
+            now = cpu_seconds(self._process.pid)
+            if now - before < SETTLING_SECONDS / 100:
+                return now - began
+            before = now
 
     def _until(self, peers: list[Peer], beginning: bytes) -> None:
         """Wait until everyone was sent a packet that begins so. Raises LoadFailed."""
@@ -86,7 +101,7 @@ class People:
         frame = client_frame(TEXT, b'421["room:message",' + orjson.dumps(said) + b"]")
         for _ in range(messages // at_once):
             self._said += at_once
-            self._crowd.send(self._speaker, frame * at_once)
+            self._crowd.send(self._peers[0], frame * at_once)
             self._crowd.until(lambda: self._heard == self._said * len(self._offsets))
         return (cpu_seconds(self._process.pid) - began) * 1e6 / (messages * len(self._offsets))
 
@@ -98,12 +113,13 @@ class Rooms:
     people: int = 1000
     messages: int = 40
     burst: int = 20
+    vanishing: int = 5000
     passes: int = 5
 
     @property
     def steps(self) -> int:
         """How often `tick` is called."""
-        return 1 + self.passes
+        return 2 + self.passes
 
     def run(self, tick: Callable[[str], None]) -> list[Figure]:
         """Measure the three in turns."""
@@ -125,6 +141,9 @@ class Rooms:
                     say(1, 1)
                     single[side].append(say(self.messages, 1))
                     joined[side].append(say(self.messages, self.burst))
+        tick(f"{self.vanishing} vanish")
+        with OurRoom() as process, Crowd(process.port) as crowd:
+            vanishing = People(crowd, process, self.vanishing).vanish()
         node, raw_loop = "beside npm's socket.io", "beside the raw loop"
         one = f"a message to one of many, {raw_loop}"
         return [
@@ -132,6 +151,9 @@ class Rooms:
             Figure.of("rooms", f"the same, {node}", "us", single[0], single[1], NODE_RATIO_MAX),
             Figure.of("rooms", f"{self.burst} messages at once, {raw_loop}", "us", joined[0], joined[2]),
             Figure.of("rooms", f"the same, {node}", "us", joined[0], joined[1]),
+            Figure(
+                "rooms", f"{self.vanishing} who vanish at once", "s", vanishing, goal=VANISHING_SECONDS_MAX
+            ),
         ]
 
 

@@ -31,7 +31,7 @@ AROUND = Surroundings(warm_up_seconds=0.1)
 MIX = Mix(channels=2, viewers=4, captions=20, speakers=2, connects=10, churners=6, churn=20)
 SMALL: dict[str, Scenario] = {
     "fanout": Fanout(viewers=30, captions=4, burst=2, passes=1, seconds=0.5, around=AROUND),
-    "rooms": Rooms(people=60, messages=20, burst=5, passes=1),
+    "rooms": Rooms(people=60, messages=20, burst=5, vanishing=60, passes=1),
     "audio": Audio(publishers=5, frames=20, frames_in_time=5, passes=1, seconds=1.1, around=AROUND),
     "connect": Connect(clients=20, at_once=5, passes=1, rate=40, seconds=0.5, around=AROUND),
     "idle": Idle(seconds=0.2, settling_seconds=0.0, listeners=30),

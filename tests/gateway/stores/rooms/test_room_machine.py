@@ -249,7 +249,7 @@ def _activity_is_noted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.timeout(300)
 def test_they_do_what_whole_rooms_in_memory_do() -> None:
-    few = settings(max_examples=40, stateful_step_count=25, deadline=None)
+    few = settings(max_examples=25, stateful_step_count=25, deadline=None)
     run_state_machine_as_test(Journals, settings=few)
 
 

@@ -27,6 +27,7 @@ from gateway.http import (
     errors,
     grants,
     health,
+    housekeeping,
     live,
     poll_results,
     rooms,
@@ -179,6 +180,7 @@ class Gateway:
             *socketio.routes(self.socketio),
             *rooms.routes(guard, self.rooms.desk),
             *poll_results.routes(guard, self.rooms.desk),
+            *housekeeping.routes(guard, backing.room_deadlines),
             *development.routes(self.settings, keys),
             *page_routes(page_context(self.settings, self.hub, self.catalogue)),
         ]

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from gateway.http.development import SignedIn, SignIn
 from gateway.http.operation import Operation
 from gateway.http.quota_operations import QUOTA_OPERATIONS
-from gateway.http.room_operations import ROOM_OPERATIONS
+from gateway.http.room_operations import HOUSEKEEPING, ROOM_OPERATIONS
 from sessions.messages import ChannelState
 
 
@@ -79,6 +79,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *QUOTA_OPERATIONS,
     *ROOM_OPERATIONS,
+    *HOUSEKEEPING,
     Operation(
         "POST", "/api/dev/token", "Sign in without a credential; in development, from this machine only",
         {200: SignedIn}, body=SignIn, errors=(403, 413, 415, 422),

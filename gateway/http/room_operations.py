@@ -2,9 +2,20 @@
 
 from gateway.http.operation import Operation
 from gateway.http.quota_operations import ONCE, PAGE
-from gateway.http.room_shapes import CreateRoom, PollResultsAnswer, RoomAnswer, Rooms, SomeUser
+from gateway.http.room_shapes import (
+    CreateRoom,
+    PollResultsAnswer,
+    PollsArchivedAnswer,
+    QuotasResetAnswer,
+    RoomAnswer,
+    Rooms,
+    RoomsCleanedAnswer,
+    SomeUser,
+)
 
 ROOMS = "/api/rooms"
+ADMIN = "/api/admin"
+ADMIN_ERRORS = (401, 403, 429, 503, 507)
 READ_ERRORS = (401, 422, 429, 503, 507)
 ACT_ERRORS = (*READ_ERRORS, 403, 404, 410)
 BODY_ERRORS = (*ACT_ERRORS, 408, 409, 413, 415)
@@ -40,5 +51,20 @@ ROOM_OPERATIONS: tuple[Operation, ...] = (
         "GET", f"{ROOMS}/{{room}}/polls/{{poll}}/results.{{form}}",
         "The result of a poll that is closed, as json or csv, for those who see it", {200: PollResultsAnswer},
         authenticated=True, errors=(*READ_ERRORS, 403, 404, 409),
+    ),
+)  # fmt: skip
+
+HOUSEKEEPING: tuple[Operation, ...] = (
+    Operation(
+        "POST", f"{ADMIN}/cleanup-rooms", "Close the rooms of the tenant that have idled for too long",
+        {200: RoomsCleanedAnswer}, authenticated=True, errors=ADMIN_ERRORS,
+    ),
+    Operation(
+        "POST", f"{ADMIN}/archive-polls", "Archive the polls of the tenant that are old",
+        {200: PollsArchivedAnswer}, authenticated=True, errors=ADMIN_ERRORS,
+    ),
+    Operation(
+        "POST", f"{ADMIN}/reset-quotas", "When the month's quotas begin anew, which they do by themselves",
+        {200: QuotasResetAnswer}, authenticated=True, errors=ADMIN_ERRORS,
     ),
 )  # fmt: skip

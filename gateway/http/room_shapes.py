@@ -114,3 +114,18 @@ class PollsArchivedAnswer(BaseModel):
 
     success: Literal[True] = True
     data: PollsArchived
+
+
+class QuotasReset(BaseModel):
+    """None was reset, because none has to be: each month's minutes begin by themselves, next at
+    `resets_at`."""
+
+    quotas_reset: Literal[0]
+    resets_at: str
+
+
+class QuotasResetAnswer(BaseModel):
+    """Done."""
+
+    success: Literal[True] = True
+    data: QuotasReset

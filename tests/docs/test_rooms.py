@@ -10,7 +10,13 @@ import pytest
 from gateway.http import events
 from gateway.http.refusals import RULES
 from gateway.http.room_operations import ROOM_OPERATIONS
-from gateway.http.room_shapes import PollResultsAnswer, RoomAnswer
+from gateway.http.room_shapes import (
+    PollResultsAnswer,
+    PollsArchivedAnswer,
+    QuotasResetAnswer,
+    RoomAnswer,
+    RoomsCleanedAnswer,
+)
 from gateway.settings import Settings
 from sessions.payloads import EventRefused, Payload
 from sessions.poll_messages import PollBody
@@ -93,7 +99,11 @@ def test_a_refusal_has_the_shape_of_all_errors(example: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("example", examples("json http"))
 def test_an_http_example_is_a_body_that_the_server_gives(example: dict[str, Any]) -> None:
-    model = PollResultsAnswer if "ballots" in example["data"] else RoomAnswer
+    answers = {
+        "ballots": PollResultsAnswer, "room_code": RoomAnswer, "rooms_closed": RoomsCleanedAnswer,
+        "polls_archived": PollsArchivedAnswer, "quotas_reset": QuotasResetAnswer,
+    }  # fmt: skip
+    (model,) = [model for name, model in answers.items() if name in example["data"]]
 
     assert model.model_validate(example).model_dump(mode="json") == example
 

@@ -1,7 +1,7 @@
 """A process of its own that votes or joins, for tests that kill it or run several: what was acknowledged it
 says on its standard output, a line each.
 
-    python -m tests.gateway.stores.rooms.at_work FOLDER vote ROOM POLL USERS
+    python -m tests.gateway.stores.rooms.at_work FOLDER vote POLL FIRST_SEQ USERS
     python -m tests.gateway.stores.rooms.at_work FOLDER join ROOM NAME USERS
 
 DATABASE_URL names the database; empty: SQLite in FOLDER.
@@ -24,9 +24,9 @@ AT_ONCE = 40
 """Votes that are under way: those of many users, like a crowd's."""
 
 
-async def vote(lobby: Lobby, poll_id: str, users: int) -> None:
+async def vote(lobby: Lobby, poll_id: str, first_seq: int, users: int) -> None:
     """Vote without end, each user in turn, and say `user option seq` of each vote that was acknowledged."""
-    seqs = dict.fromkeys(range(users), 0)
+    seqs = dict.fromkeys(range(users), first_seq)
     under_way = asyncio.Semaphore(AT_ONCE)
 
     async def cast(number: int) -> None:
@@ -52,13 +52,13 @@ async def join(lobby: Lobby, room_id: str, name: str, users: int) -> None:
 
 
 async def main() -> None:
-    folder, what, room_id, third, users = sys.argv[1:]
+    folder, what, subject, second, users = sys.argv[1:]
     database = await open_database(os.environ["DATABASE_URL"], Path(folder))
     lobby = Lobby(database)
     if what == "vote":
-        await vote(lobby, third, int(users))
+        await vote(lobby, subject, int(second), int(users))
     else:
-        await join(lobby, room_id, third, int(users))
+        await join(lobby, subject, second, int(users))
     await lobby.aclose()
     await database.aclose()
 

@@ -39,7 +39,7 @@ class Backends:
         with tempfile.TemporaryDirectory(prefix="stagedoor-bench-pg-", ignore_cleanup_errors=True) as name:
             if user:
                 shutil.chown(name, user)
-            data, port = f"{name}/data", _free_port()
+            data, port = f"{name}/data", free_port()
             initdb = [str(binaries / "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"]
             _run([*initdb, "-E", "UTF8", "--locale=C"], name, user)
             server = [str(binaries / "postgres"), "-D", data, "-p", str(port), "-k", name]
@@ -55,7 +55,7 @@ class Backends:
             yield self.redis_url
             return
         with tempfile.TemporaryDirectory(prefix="stagedoor-bench-redis-") as name:
-            port = _free_port()
+            port = free_port()
             command = [
                 "redis-server",
                 "--port",
@@ -88,7 +88,8 @@ def _other_user() -> str | None:
     return "postgres" if "postgres" in {entry.pw_name for entry in pwd.getpwall()} else "nobody"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

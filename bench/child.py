@@ -63,6 +63,11 @@ class Process:
         self.end()
 
     @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    @property
     def output(self) -> int:
         """The file descriptor of what it writes."""
         assert self._process.stdout is not None

@@ -1,11 +1,7 @@
 """The command `stagedoor bench`, also `python -m bench`: measures, compares, shows."""
 
 import os
-import shlex
-import sys
-import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -17,17 +13,22 @@ from typer.core import TyperGroup
 
 from bench import running
 from bench.backends import Backends
-from bench.processes import pin, two_sides
+from bench.peers.measuring import Peers
+from bench.recording import Kept, record, show
 from bench.reports import comparison, document, table
-from bench.reports.machine import load_average, machine, versions
 from bench.reports.page import page
-from bench.running import WrongSetting
+from bench.running import Makers, WrongSetting
 from bench.scenarios import ELSEWHERE, SCENARIOS
 from bench.servers import Elsewhere, Surroundings
 from bench.target import NoTarget, Target
 
 console = Console(stderr=True, highlight=False)
 PROCESSES_MAX = 64
+Passes = Annotated[int | None, typer.Option(help="How often each cost is measured.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set what `list` shows.")]
+Json = Annotated[Path | None, typer.Option(help="Also write everything here, to compare.")]
+Html = Annotated[Path | None, typer.Option(help="Also write a page with plots here.")]
+Markdown = Annotated[Path | None, typer.Option(help="Also write the table as Markdown here.")]
 
 
 class Scenarios(TyperGroup):
@@ -113,16 +114,14 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option
         int, typer.Option(help="Its process, if it runs on this machine: CPU and memory are shown.")
     ] = 0,
     seconds: Annotated[float | None, typer.Option(help="How long load by the clock lasts.")] = None,
-    passes: Annotated[int | None, typer.Option(help="How often each cost is measured.")] = None,
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set what `list` shows.")
-    ] = None,
+    passes: Passes = None,
+    sets: Sets = None,
     processes: Annotated[
         int, typer.Option(min=1, max=PROCESSES_MAX, help="Load processes. Default: 2, or one a core.")
     ] = max(2, (os.cpu_count() or 2) - 1),
-    json: Annotated[Path | None, typer.Option(help="Also write everything here, to compare.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Also write a page with plots here.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Also write the table as Markdown here.")] = None,
+    json: Json = None,
+    html: Html = None,
+    markdown: Markdown = None,
     database_url: Annotated[
         str, typer.Option(help="An empty PostgreSQL database to measure in. Default: a server of its own.")
     ] = "",
@@ -138,58 +137,38 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option
     elsewhere = _elsewhere(url, token, secret, pid)
     names = _names(scenarios or (), elsewhere)
     around = Surroundings(Backends(database_url, redis_url), elsewhere, processes)
-    busy, began, clock = load_average(), datetime.fromtimestamp(time.time(), UTC), time.monotonic()
-    if elsewhere is None or elsewhere.pid is not None:
-        pin(os.getpid(), two_sides()[1])
+    wanted = _wanted(sets or (), seconds, passes)
+    _measure({name: SCENARIOS[name] for name in names}, around, wanted, Kept(json, html, markdown))
+
+
+@app.command()
+def peers(
+    passes: Passes = None, sets: Sets = None, json: Json = None, html: Html = None, markdown: Markdown = None
+) -> None:
+    """Measure other servers that do the same, in the same run: what is installed of them."""
+    wanted = _wanted(sets or (), None, passes)
+    _measure({"peers": lambda _around: Peers()}, Surroundings(), wanted, Kept(json, html, markdown))
+
+
+def _measure(makers: Makers, around: Surroundings, wanted: dict[str, str], kept: Kept) -> None:
+    """Run, show and keep; exit with 1 if anything was not right."""
     try:
-        outcome = running.run(names, around, _wanted(sets or (), seconds, passes), console)
+        made = record(makers, around, wanted, console)
+        show(made, kept, console)
     except WrongSetting as error:
         _refuse(str(error))
-    made = document.Document(
-        tuple(outcome.results), machine(), versions(), outcome.settings, _command(token, secret),
-        elsewhere.target.address if elsewhere is not None else "a server of the bench's own",
-        f"{began:%Y-%m-%d %H:%M:%SZ}", time.monotonic() - clock, busy, outcome.failures,
-    )  # fmt: skip
-    _show(made, json, html, markdown)
-    if made.failures:
-        raise typer.Exit(1)
-
-
-def _command(*unsaid: str) -> str:
-    """Return how this was called, for the report, without what must not be in one."""
-    words = ["…" if word in unsaid and word else word for word in sys.argv[1:]]
-    words = [
-        word.partition("=")[0] + "=…" if word.startswith(("--token=", "--secret=")) else word
-        for word in words
-    ]
-    program = Path(sys.argv[0]).name
-    start = ["stagedoor"] if program == "stagedoor" else ["python", "-m", "bench"]
-    return shlex.join([*start, *words]).replace("'…'", "…")
-
-
-def _show(made: document.Document, json: Path | None, html: Path | None, markdown: Path | None) -> None:
-    terminal = Console(highlight=False)
-    wide = terminal if terminal.is_terminal else Console(highlight=False, width=table.COLUMNS)
-    if made.results:
-        wide.print(table.table(made.results))
-    for name, why in made.failures.items():
-        console.print(f"[bold red]bench:[/] {name}: {escape(why)}")
-    try:
-        if json is not None:
-            document.write(made, json)
-        if html is not None:
-            html.write_text(page(made), encoding="utf-8")
-        if markdown is not None:
-            markdown.write_text(table.markdown(made.results), encoding="utf-8")
     except OSError as error:
         _refuse(f"{error.filename} cannot be written: {error.strerror}", code=1)
+    if made.failures:
+        raise typer.Exit(1)
 
 
 @app.command("list")
 def list_scenarios() -> None:
     """Show the scenarios and what can be set of each with --set."""
     made = Table("Scenario", "With --url", "Settings", box=None, pad_edge=False)
-    for name, make in SCENARIOS.items():
+    makers: Makers = {**SCENARIOS, "peers": lambda _around: Peers()}
+    for name, make in makers.items():
         settings = ", ".join(
             f"{knob}={value:g}" for knob, value in running.knobs(make(Surroundings())).items()
         )

@@ -152,4 +152,12 @@ class Check:
     times: int
 
 
-Result = Figure | Distribution | Course | Check
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence about a scenario, such as what was left out and why."""
+
+    scenario: str
+    text: str
+
+
+Result = Figure | Distribution | Course | Check | Note

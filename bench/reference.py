@@ -15,17 +15,24 @@ import sys
 from bench.frames import BINARY, CLOSE, TEXT, frames_of, server_frame
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-CONNECTED = server_frame(b'{"type":"connected","session_id":"abcdef0123456789"}')
-PONG = server_frame(b'{"type":"pong"}')
+CONNECTED_TEXT = '{"type":"connected","session_id":"abcdef0123456789"}'
+PONG_TEXT = '{"type":"pong"}'
+CONNECTED = server_frame(CONNECTED_TEXT.encode())
+PONG = server_frame(PONG_TEXT.encode())
 GOODBYE = server_frame(b"\x03\xe8", CLOSE)
 SUBTITLE_BYTES = 220
 READ_BYTES = 256 * 1024
 
 
-def subtitle(number: int) -> bytes:
-    """Return the frame that stands for a subtitle: 220 bytes, with an offset for the load to check."""
+def subtitle_text(number: int) -> str:
+    """Return what stands for a subtitle: 220 bytes, with an offset for the load to check."""
     text = f'{{"type":"subtitle","offset":{number},"is_final":true,"text":"'
-    return server_frame(text.encode() + b"x" * (SUBTITLE_BYTES - len(text) - 2) + b'"}')
+    return text + "x" * (SUBTITLE_BYTES - len(text) - 2) + '"}'
+
+
+def subtitle(number: int) -> bytes:
+    """Return it as a frame."""
+    return server_frame(subtitle_text(number).encode())
 
 
 class Connection:

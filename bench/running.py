@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -10,8 +10,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.crowd import LoadFailed
 from bench.figures import Result
-from bench.scenarios import SCENARIOS, Scenario
+from bench.scenarios import Scenario
 from bench.servers import Surroundings
+
+Makers = Mapping[str, Callable[[Surroundings], Scenario]]
+"""Scenarios by name, to be made for some surroundings."""
 
 
 class WrongSetting(ValueError):
@@ -62,9 +65,9 @@ def _number(name: str, text: str, kind: type[int] | type[float]) -> int | float:
     return value
 
 
-def chosen(names: Sequence[str], around: Surroundings, wanted: Mapping[str, str]) -> dict[str, Scenario]:
-    """Return the scenarios of these names, set as wanted. Raises WrongSetting."""
-    made = {name: SCENARIOS[name](around) for name in names}
+def chosen(makers: Makers, around: Surroundings, wanted: Mapping[str, str]) -> dict[str, Scenario]:
+    """Return the scenarios, set as wanted. Raises WrongSetting."""
+    made = {name: make(around) for name, make in makers.items()}
     all_knobs = {name: knobs(scenario) for name, scenario in made.items()}
     for name in wanted:
         if not any(name in has for has in all_knobs.values()):
@@ -73,7 +76,7 @@ def chosen(names: Sequence[str], around: Surroundings, wanted: Mapping[str, str]
     return {name: turned(scenario, wanted) for name, scenario in made.items()}
 
 
-def run(names: Sequence[str], around: Surroundings, wanted: Mapping[str, str], console: Console) -> Outcome:
+def run(makers: Makers, around: Surroundings, wanted: Mapping[str, str], console: Console) -> Outcome:
     """Run them. Raises WrongSetting before any is run."""
     results: list[Result] = []
     failures: dict[str, str] = {}
@@ -86,7 +89,7 @@ def run(names: Sequence[str], around: Surroundings, wanted: Mapping[str, str], c
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None, far="")
         heard = dataclasses.replace(around, say=lambda text: progress.update(task, far=text))
-        scenarios = chosen(names, heard, wanted)
+        scenarios = chosen(makers, heard, wanted)
         progress.update(task, total=sum(scenario.steps for scenario in scenarios.values()))
         before = 0
         for name, scenario in scenarios.items():

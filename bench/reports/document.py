@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from bench.figures import Check, Course, Distribution, Figure, Result
+from bench.figures import Check, Course, Distribution, Figure, Note, Result
 from bench.histogram import Histogram
 
 FORMAT = 2
@@ -75,6 +75,11 @@ class Document:
                 for each in self.results
                 if isinstance(each, Check)
             ],
+            "notes": [
+                {"scenario": each.scenario, "text": each.text}
+                for each in self.results
+                if isinstance(each, Note)
+            ],
         }  # fmt: skip
 
 
@@ -119,6 +124,7 @@ def _results(said: dict[str, Any]) -> Sequence[Result]:
         for each in said["courses"]
     ]
     found += [Check(each["scenario"], each["what"], int(each["times"])) for each in said["checks"]]
+    found += [Note(each["scenario"], each["text"]) for each in said["notes"]]
     order = list(dict.fromkeys(result.scenario for result in found))
     return sorted(found, key=lambda result: order.index(result.scenario))
 

@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.figures import NS_PER_MS, Check, Course, Distribution, Figure
+from bench.figures import NS_PER_MS, Check, Course, Distribution, Figure, Note
 from bench.histogram import Histogram
+from bench.reports import table
 from bench.reports.document import Document
 from bench.reports.plots import Line, linear, logarithmic, plot, shares, together
-from bench.reports.table import cells
 from gateway.pages import files
 from gateway.pages.markup import Markup, element
 
 OWN = Path(__file__).parent
-HEADINGS = ("What", "Stagedoor", "low..high", "Raw loop", "Ratio", "Goal", "Verdict")
+HEADINGS = ("What", *table.HEADINGS, "Verdict")
 VERDICT = 5
 """Its place among the cells of a figure."""
 FAR_APART = 30.0
@@ -79,12 +79,14 @@ def _scenario(document: Document, name: str) -> Markup:
     checks = [
         element("li", f"{result.what}: {result.times:,}") for result in results if isinstance(result, Check)
     ]
+    notes = [element("p", result.text, class_="hint") for result in results if isinstance(result, Note)]
     plots = list(_plots(document, name))
     save = element("button", "Save as CSV", class_="quiet-button", type="button", data_csv=f"{name}.csv")
     return element(
         "section",
         element("div", element("h2", name), save if figures else "", class_="title-row"),
         _table(name, figures) if figures else "",
+        *notes,
         element("ul", *checks, class_="checks") if checks else "",
         together(plots) if plots else "",
     )
@@ -92,7 +94,7 @@ def _scenario(document: Document, name: str) -> Markup:
 
 def _table(name: str, figures: list[Figure]) -> Markup:
     """Return the table of a scenario, without columns that nothing is in."""
-    rows = [(figure, cells(figure)) for figure in figures]
+    rows = [(figure, table.cells(figure)) for figure in figures]
     used = [number for number in range(len(HEADINGS) - 1) if any(texts[number] for _, texts in rows)]
     heads = [element("th", HEADINGS[0], scope="col")]
     heads += [element("th", HEADINGS[number + 1], scope="col", class_=_kind(number)) for number in used]

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
-from bench.figures import Check, Figure, Result
+from bench.figures import Check, Figure, Note, Result
 
+HEADINGS = ("Measured", "low..high", "Beside", "Ratio", "Goal")
+"""Of the figures; beside what, a figure's name says where it is not the raw loop."""
 COLUMNS = 130
 """Of the table where there is no terminal to fit into."""
 
@@ -16,18 +18,20 @@ def table(results: Sequence[Result]) -> Table:
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     made.add_column("Scenario")
     made.add_column("What")
-    for heading in ("Stagedoor", "low..high", "Raw loop", "Ratio", "Goal"):
+    for heading in HEADINGS:
         made.add_column(heading, justify="right")
     made.add_column("")
     before = ""
     for result in results:
-        if not isinstance(result, Figure | Check):
+        if not isinstance(result, Figure | Check | Note):
             continue
         if before and result.scenario != before:
             made.add_section()
         first = result.scenario if result.scenario != before else ""
         if isinstance(result, Figure):
             made.add_row(first, result.name, *cells(result))
+        elif isinstance(result, Note):
+            made.add_row(first, f"[yellow]{result.text}[/]")
         else:
             made.add_row(
                 first, f"[dim]{result.what}[/]", f"[dim]{result.times:,}[/]", *[""] * 4, "[green]right[/]"
@@ -57,7 +61,7 @@ def number(value: float) -> str:
 
 def markdown(results: Sequence[Result]) -> str:
     """Return the figures as a table of a Markdown page, and what was checked as a list below it."""
-    headings = ["Scenario", "What", "Stagedoor", "low..high", "Raw loop", "Ratio", "Goal"]
+    headings = ["Scenario", "What", *HEADINGS]
     lines = [_line(headings), _line(["---"] * len(headings))]
     before = ""
     for figure in results:
@@ -67,9 +71,12 @@ def markdown(results: Sequence[Result]) -> str:
         name = f"`{figure.scenario}`" if figure.scenario != before else ""
         lines.append(_line([name, figure.name, *texts, goal + (", missed" if figure.met is False else "")]))
         before = figure.scenario
-    checks = [result for result in results if isinstance(result, Check)]
-    right = [f"- `{each.scenario}`: {each.what}: {each.times:,}" for each in checks]
-    return "\n".join([*lines, "", *right, ""])
+    below = [
+        f"- `{each.scenario}`: {each.what}: {each.times:,}" if isinstance(each, Check) else f"- {each.text}"
+        for each in results
+        if isinstance(each, Check | Note)
+    ]
+    return "\n".join([*lines, "", *below, ""])
 
 
 def _line(texts: Sequence[str]) -> str:

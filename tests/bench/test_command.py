@@ -1,6 +1,6 @@
 """The command."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,9 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from bench import command, running
+from bench import command, recording, running
 from bench.figures import Figure
-from bench.running import Outcome
+from bench.running import Makers, Outcome
 from bench.scenarios import ELSEWHERE, SCENARIOS
 from bench.servers import Surroundings
 from gateway.cli import cli
@@ -28,10 +28,8 @@ class Stand:
         self.around = Surroundings()
         self._fails = fails
 
-    def run(
-        self, names: Sequence[str], around: Surroundings, wanted: Mapping[str, str], _console: Any
-    ) -> Outcome:
-        self.names, self.around, self.wanted = list(names), around, dict(wanted)
+    def run(self, makers: Makers, around: Surroundings, wanted: Mapping[str, str], _console: Any) -> Outcome:
+        self.names, self.around, self.wanted = list(makers), around, dict(wanted)
         if self._fails:
             return Outcome([], {"connect": "viewer 3 was sent something else"}, {})
         return Outcome([FIGURE], {}, {"connect": {"clients": 500}})
@@ -41,7 +39,7 @@ class Stand:
 def stand(monkeypatch: pytest.MonkeyPatch) -> Stand:
     made = Stand()
     monkeypatch.setattr(running, "run", made.run)
-    monkeypatch.setattr(command, "pin", lambda pid, cores: None)
+    monkeypatch.setattr(recording, "pin", lambda pid, cores: None)
     return made
 
 
@@ -87,7 +85,7 @@ def test_figures_are_shown_and_written(stand: Stand, tmp_path: Path) -> None:
 
 def test_a_run_that_was_not_right_says_why_and_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "run", Stand(fails=True).run)
-    monkeypatch.setattr(command, "pin", lambda pid, cores: None)
+    monkeypatch.setattr(recording, "pin", lambda pid, cores: None)
 
     result = bench("connect")
     assert (result.exit_code, result.stdout) == (1, "")
@@ -123,17 +121,24 @@ def test_what_is_wrong_is_said_in_a_sentence(stand: Stand, arguments: list[str],
     assert stand.names == []
 
 
-def test_what_a_report_says_of_the_command_has_no_credential(
-    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    report = tmp_path / "run.json"
-    words = ["connect", "--url", "wss://live.example.com", f"--secret={SECRET}", "--json", str(report)]
-    monkeypatch.setattr("sys.argv", ["stagedoor", "bench", *words])
-    assert bench(*words).exit_code == 0
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["connect", "--url", "wss://live.example.com", f"--secret={SECRET}"],
+        ["connect", "--secret", SECRET, "--url", "wss://live.example.com"],
+        ["connect", "--token", SECRET],
+    ],
+)
+def test_what_a_report_says_of_the_command_has_no_credential(words: list[str]) -> None:
+    said = recording.command(["/usr/bin/stagedoor", "bench", *words])
+    assert said.startswith("stagedoor bench connect")
+    assert "..." in said
+    assert SECRET not in said
 
-    written = report.read_text()
-    assert "--secret=" in written
-    assert SECRET not in written
+
+def test_peers_are_a_run_too(stand: Stand) -> None:
+    assert bench("peers", "--passes", "3").exit_code == 0
+    assert (stand.names, stand.wanted) == (["peers"], {"passes": "3"})
 
 
 def test_two_runs_are_compared(stand: Stand, tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 from rich.console import Console
 
-from bench import running
 from bench.crowd import LoadFailed
 from bench.figures import Figure, Result
 from bench.running import WrongSetting, knobs, run, turned
+from bench.scenarios import Scenario
 from bench.scenarios.mixed import Mixed
 from bench.servers import Surroundings
 
@@ -38,10 +38,12 @@ class Quick:
         return [FIGURE]
 
 
-@pytest.fixture(autouse=True)
-def _scenarios(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = {"one": lambda around: Quick(around=around), "two": lambda around: Quick(fails=1, around=around)}
-    monkeypatch.setattr(running, "SCENARIOS", made)
+def two(around: Surroundings) -> Scenario:
+    return Quick(fails=1, around=around)
+
+
+def one(around: Surroundings) -> Scenario:
+    return Quick(around=around)
 
 
 def quiet() -> Console:
@@ -49,14 +51,14 @@ def quiet() -> Console:
 
 
 def test_one_that_fails_leaves_the_others_be() -> None:
-    outcome = run(["two", "one"], Surroundings(), {}, quiet())
+    outcome = run({"two": two, "one": one}, Surroundings(), {}, quiet())
 
     assert outcome.results == [FIGURE]
     assert outcome.failures == {"two": "viewer 3 was sent something else"}
 
 
 def test_they_are_set_as_asked_and_it_is_kept() -> None:
-    outcome = run(["one"], Surroundings(), {"clients": "7", "seconds": "1.5"}, quiet())
+    outcome = run({"one": one}, Surroundings(), {"clients": "7", "seconds": "1.5"}, quiet())
     assert outcome.settings == {"one": {"clients": 7, "seconds": 1.5, "fails": 0}}
 
 
@@ -80,4 +82,4 @@ def test_a_setting_holds_for_those_that_have_it() -> None:
 )
 def test_what_cannot_be_set_is_said_before_anything_runs(name: str, value: str, said: str) -> None:
     with pytest.raises(WrongSetting, match=said):
-        run(["one"], Surroundings(), {name: value}, quiet())
+        run({"one": one}, Surroundings(), {name: value}, quiet())

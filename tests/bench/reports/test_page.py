@@ -56,7 +56,7 @@ def test_a_scenario_that_failed_is_said() -> None:
 
 def test_columns_that_nothing_is_in_are_left_out() -> None:
     (held,) = (result for result in results() if result.scenario == "hold")
-    assert "Raw loop" not in " ".join(read(page(document(held))).texts)
+    assert "Beside" not in " ".join(read(page(document(held))).texts)
 
 
 def test_nothing_measured_is_a_page_too() -> None:

@@ -98,7 +98,7 @@ case $purpose in
     make_venv
     pip_install --editable .
     ensure_pip
-    $venv/bin/python deploy/modules.py || say "Without it the plots of /admin are missing. All else works."
+    $venv/bin/python deploy/modules.py || say "Without it the page of a room does not connect, and the plots of /admin are missing. All else works."
     apt_install apertium-eng-spa flite || say "Without them: no Spanish, and one voice less. All else works."
     ;;
   test)

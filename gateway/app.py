@@ -182,7 +182,7 @@ class Gateway:
             *poll_results.routes(guard, self.rooms.desk),
             *housekeeping.routes(guard, backing.room_deadlines),
             *development.routes(self.settings, keys),
-            *page_routes(page_context(self.settings, self.hub, self.catalogue)),
+            *page_routes(page_context(self.settings, self.hub, self.catalogue, self.plans)),
         ]
         return [*documents.routes(routes), *routes]
 

@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 from gateway import clock
 from gateway.http.health import VERSION
-from gateway.pages import ChannelRow, EngineRow, Load, PageContext
+from gateway.pages import ChannelRow, EngineRow, Load, PageContext, RoomPlan
 from gateway.settings import Settings
 from gateway.sockets.hub import Hub
 from media.engines.catalogue import Catalogue
+from sessions.plans import Plans
 
 
-def page_context(settings: Settings, hub: Hub, catalogue: Catalogue) -> PageContext:
+def page_context(settings: Settings, hub: Hub, catalogue: Catalogue, plans: Plans) -> PageContext:
     """Return the context of the pages of one gateway, started now."""
     started_at = clock.steady()
     return PageContext(
@@ -29,6 +30,10 @@ def page_context(settings: Settings, hub: Hub, catalogue: Catalogue) -> PageCont
             uptime_seconds=clock.steady() - started_at,
         ),
         warning_percent=settings.live_quota_warning_percent,
+        room_plans={
+            name: RoomPlan(plan.display_name, rooms=plan.features.room_creation)
+            for name, plan in plans.facts.items()
+        },
     )
 
 

@@ -35,12 +35,21 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomPlan:
+    """A plan by the name that people know, and whether who has it may create rooms."""
+
+    name: str
+    rooms: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PageContext:
     """What the pages need to know. The functions are called at each request and must be quick.
 
     `served_pairs` are (spoken, captions) languages, the same language twice included; `voices` are the
     languages that can be dubbed. `live_channels` is asked only in development: outside it a page that is
     shown to anybody must not name a tenant's channels. From `warning_percent` on, used minutes are marked.
+    `room_plans` has every plan by the name that tokens have it under.
     """
 
     version: str
@@ -52,3 +61,4 @@ class PageContext:
     engines: Callable[[], list[EngineRow]]
     load: Callable[[], Load]
     warning_percent: int = 80
+    room_plans: Mapping[str, RoomPlan] = field(default_factory=dict)

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from typing import get_args
 
 from gateway.http.documents import CLIENT_MESSAGES, QUERY, SERVER_MESSAGES, SOCKETS
+from gateway.http.events import CLIENT_EVENTS, SERVER_EVENTS
 from gateway.http.operation import Operation
 from gateway.http.operations import OPERATIONS
 from gateway.pages.markup import Markup, element, fill, join
 from sessions.endings import ENDINGS, Ending
 from sessions.messages import Message
+from sessions.payloads import ClientEvent, ServerEvent
 
 
 def reference() -> Markup:
@@ -19,6 +21,8 @@ def reference() -> Markup:
         query=join(_row(name, text) for name, text in QUERY.items()),
         said=_messages(CLIENT_MESSAGES),
         heard=_messages(SERVER_MESSAGES),
+        emitted=join(_event(model) for model in CLIENT_EVENTS),
+        told=join(_event(model) for model in SERVER_EVENTS),
         codes=join(_code(ending) for ending in ENDINGS.values()),
         operations=join(_operation(operation) for operation in OPERATIONS),
     )
@@ -36,6 +40,11 @@ def _message(model: type[Message]) -> Markup:
     name = get_args(model.model_fields["type"].annotation)[0]
     fields = [field.alias or name for name, field in model.model_fields.items() if name != "type"]
     return _row(name, " ".join((model.__doc__ or "").split()), element("code", " ".join(fields)))
+
+
+def _event(model: type[ClientEvent] | type[ServerEvent]) -> Markup:
+    fields = [field.alias or name for name, field in model.model_fields.items()]
+    return _row(model.event, " ".join((model.__doc__ or "").split()), element("code", " ".join(fields)))
 
 
 def _code(ending: Ending) -> Markup:

@@ -1,15 +1,17 @@
 """The routes of the pages and the headers they are sent with: no inline script, no foreign request."""
 
 import re
+from collections.abc import Callable
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.pages.context import PageContext
 from gateway.pages.files import StaticFiles
 from gateway.pages.markup import Markup
 from gateway.pages.views import Views
+from sessions.room_codes import NotARoomCode, normalise
 
 CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 POLICY = (
@@ -36,22 +38,45 @@ def page_headers(*, framed: bool = False, microphone: bool = False) -> dict[str,
 
 
 def page_routes(context: PageContext) -> list[BaseRoute]:
-    """Routes of every page, `/`, `/usage`, `/admin`, `/docs` and those of a channel, and `/static/...`."""
+    """Routes of every page and of their files, `/static/...`."""
     files = StaticFiles()
     views = Views(context, files)
 
-    async def home(_request: Request) -> Response:
-        return _page(views.home())
+    def plain(path: str, name: str, view: Callable[[], Markup]) -> Route:
+        async def show(_request: Request) -> Response:
+            return _page(view())
 
-    async def usage(_request: Request) -> Response:
-        return _page(views.usage())
+        return Route(path, show, name=name)
 
-    async def admin(_request: Request) -> Response:
-        return _page(views.admin())
+    return [
+        plain("/", "home", views.home),
+        plain("/usage", "usage", views.usage),
+        plain("/admin", "admin", views.admin),
+        plain("/docs", "docs", views.reference),
+        *_of_rooms(views),
+        *_of_channels(views),
+        Route("/static/{digest}/{name}", files.__call__, name="static"),
+        Route("/static/{name}", files.__call__, name="static-current"),
+    ]
 
-    async def docs(_request: Request) -> Response:
-        return _page(views.reference())
 
+def _of_rooms(views: Views) -> list[BaseRoute]:
+    async def rooms(request: Request) -> Response:
+        typed = request.query_params.get("code", "")
+        return _to_room(views, request, typed) if typed else _page(views.rooms())
+
+    async def room(request: Request) -> Response:
+        code = request.path_params["code"]
+        try:
+            known = normalise(code) == code
+        except NotARoomCode:
+            known = False
+        return _page(views.room(code)) if known else _to_room(views, request, code)
+
+    return [Route("/rooms", rooms, name="rooms"), Route("/rooms/{code}", room, name="room")]
+
+
+def _of_channels(views: Views) -> list[BaseRoute]:
     async def studio(request: Request) -> Response:
         channel = request.path_params["channel"]
         if not CHANNEL.fullmatch(channel):
@@ -71,20 +96,25 @@ def page_routes(context: PageContext) -> list[BaseRoute]:
         return _page(views.overlay(channel), framed=True)
 
     return [
-        Route("/", home, name="home"),
-        Route("/usage", usage, name="usage"),
-        Route("/admin", admin, name="admin"),
-        Route("/docs", docs, name="docs"),
         Route("/studio/{channel}", studio, name="studio"),
         Route("/watch/{channel}", watch, name="watch"),
         Route("/overlay/{channel}", overlay, name="overlay"),
-        Route("/static/{digest}/{name}", files.__call__, name="static"),
-        Route("/static/{name}", files.__call__, name="static-current"),
     ]
 
 
 def _page(body: Markup, *, framed: bool = False, microphone: bool = False) -> Response:
     return HTMLResponse(body, headers=page_headers(framed=framed, microphone=microphone))
+
+
+def _to_room(views: Views, request: Request, typed: str) -> Response:
+    """Lead to the one address of the room whose code was typed in another way, or say that it is none."""
+    try:
+        path = f"/rooms/{normalise(typed)}"
+    except NotARoomCode:
+        return HTMLResponse(views.wrong_room(typed[:64]), status_code=404, headers=page_headers())
+    captions = request.query_params.get("captions", "")
+    query = f"?captions={captions}" if CHANNEL.fullmatch(captions) else ""
+    return RedirectResponse(path + query, status_code=303, headers=page_headers())
 
 
 def _no_such_channel(views: Views, channel: str) -> Response:

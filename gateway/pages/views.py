@@ -1,6 +1,7 @@
 """Each page as HTML from what the gateway knows now; no state, no clock."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 
 from gateway.pages.context import ChannelRow, EngineRow, Load, PageContext
 from gateway.pages.files import StaticFiles
@@ -9,6 +10,8 @@ from gateway.pages.markup import Markup, data, element, fill, join
 from gateway.pages.reference import reference
 
 NOTHING = "\N{EN DASH}"
+SOCKET_IO = "socket.io.js"
+"""The client of Socket.IO, which deploy/modules.py brings from npm."""
 
 
 class Views:
@@ -28,6 +31,7 @@ class Views:
             load=_load(context.load()),
             languages=_languages(pairs, context.voices()),
             engines=_engines(context.engines()),
+            join=_join_form(),
             sign_in=self._sign_in(),
         )
         return self._page("Stagedoor", "home", main, facts={"page": "home"})
@@ -39,7 +43,7 @@ class Views:
 
     def admin(self) -> Markup:
         """What runs, what it used and cost, and what an admin may do about it."""
-        main = fill("admin.html", sign_in=self._dialog())
+        main = fill("admin.html", confirm=_confirm(), sign_in=self._dialog())
         return self._page("Admin · Stagedoor", "admin", main, facts={"page": "admin", "plot": self._plot()})
 
     def reference(self) -> Markup:
@@ -72,6 +76,32 @@ class Views:
         )
         facts = {"page": "watch", "channel": channel, "lang": lang if lang in targets else ""}
         return self._page(f"Watch · {channel}", "watch", main, facts=facts)
+
+    def rooms(self) -> Markup:
+        """Where a room is joined by its code, or created, and those that one may go into."""
+        main = fill("rooms.html", join=_join_form(), confirm=_confirm(), sign_in=self._dialog())
+        plans = {name: asdict(plan) for name, plan in self._context.room_plans.items()}
+        facts = {"page": "rooms", "plans": plans}
+        return self._page("Rooms · Stagedoor", "rooms", main, facts=facts)
+
+    def room(self, code: str) -> Markup:
+        """One room."""
+        targets = sorted({target for _source, target in self._context.served_pairs()})
+        main = fill(
+            "room.html",
+            code=code,
+            languages=_options(targets, self._context.default_source_lang),
+            confirm=_confirm(),
+            sign_in=self._dialog(),
+        )
+        client = self._files.address(SOCKET_IO) if SOCKET_IO in self._files else None
+        facts = {"page": "room", "room": code, "socketio": client}
+        return self._page(f"Room {code} · Stagedoor", "room", main, facts=facts)
+
+    def wrong_room(self, typed: str) -> Markup:
+        """Says what a room code looks like."""
+        main = fill("wrong_room.html", code=typed, join=_join_form(typed))
+        return self._page("No such room · Stagedoor", "home", main, facts={"page": "wrong_room"})
 
     def overlay(self, channel: str) -> Markup:
         """Captions alone on a transparent ground."""
@@ -128,7 +158,11 @@ class Views:
 
 def _navigation(page: str) -> Markup:
     """Where else to go; who is no admin is not shown the way to that page, and would be told so there."""
-    places = (("usage", "/usage", "Your minutes", False), ("admin", "/admin", "Admin", page != "admin"))
+    places = (
+        ("rooms", "/rooms", "Rooms", False),
+        ("usage", "/usage", "Your minutes", False),
+        ("admin", "/admin", "Admin", page != "admin"),
+    )
     return join(
         element(
             "a", text, href=path, aria_current="page" if page == name else None,
@@ -136,6 +170,14 @@ def _navigation(page: str) -> Markup:
         )
         for name, path, text, hidden in places
     )  # fmt: skip
+
+
+def _join_form(code: str = "") -> Markup:
+    return fill("join.html", code=code)
+
+
+def _confirm() -> Markup:
+    return fill("confirm_dialog.html")
 
 
 def _options(codes: Iterable[str], chosen: str) -> Markup:

@@ -17,9 +17,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from gateway.pages import ChannelRow, EngineRow, Load, PageContext, page_routes
+from gateway.pages import ChannelRow, EngineRow, Load, PageContext, RoomPlan, page_routes
 from gateway.tasks import Tasks
 from tests.pages.channel import Channel, Message, Peer, claims_of, token
+from tests.pages.lobby import Lobby
 from tests.pages.minutes import Minutes
 
 PAIRS = [("en", "en"), ("en", "es"), ("en", "he"), ("es", "en"), ("es", "es")]
@@ -36,6 +37,7 @@ class Stage:
         self.signed_in: list[Message] = []
         self.address = ""
         self.minutes = Minutes()
+        self.lobby = Lobby()
         context = PageContext(
             version="0.1.0",
             development=development,
@@ -54,12 +56,18 @@ class Stage:
             load=lambda: Load(
                 workers=2, streams=len(self.rows()), viewers=self.watching(), uptime_seconds=4210.0
             ),
+            room_plans={
+                "free": RoomPlan("Free", rooms=False),
+                "premium": RoomPlan("Premium", rooms=True),
+                "pro": RoomPlan("Pro", rooms=True),
+            },
         )
         self.app = Starlette(
             routes=[
                 *page_routes(context),
                 Route("/api/dev/token", self.dev_token, methods=["POST"]),
                 *self.minutes.routes(),
+                *self.lobby.routes(),
                 Route("/api/v1/live/channels", self.list_channels),
                 Route("/api/v1/live/{channel}/transcript.{kind}", self.transcript),
                 WebSocketRoute("/ws/live/{channel}/{kind}", self.live),

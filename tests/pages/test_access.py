@@ -8,14 +8,17 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.pages.channel import token
+from tests.pages.company import CODE, enter, message, poll, view
 from tests.pages.conftest import Open
+from tests.pages.lobby import row
 from tests.pages.minutes import hours, session
 from tests.pages.stage import Stage
 from tests.pages.waiting import viewer
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-PAGES = ["/", "/usage", "/admin", "/studio/hall", "/watch/hall", "/watch/-"]
+ROOM = f"/rooms/{CODE}"
+PAGES = ["/", "/usage", "/admin", "/studio/hall", "/watch/hall", "/rooms", ROOM, "/watch/-"]
 OVERLAY = "/overlay/hall?lang=en&debug=1"
 THEMES = ["light", "dark"]
 CHECKS = Path(__file__).with_name("checks.js").read_text(encoding="utf-8")
@@ -36,6 +39,9 @@ async def in_use(stage: Stage, open_page: Open, path: str, **options: Any) -> Pa
         minutes.spend(kind, 12_600, *windows)
     minutes.sessions, minutes.points = [session(n) for n in range(3)], hours(24)
     minutes.degraded = {"redis": "Connection refused"}
+    stage.lobby.mine = [row(1), row(2, is_owner=False), row(3, is_active=False)]
+    if path == ROOM:
+        return await room_in_use(stage, open_page, **options)
     page = await open_page(stage, path, "alice", "admin", **options)
     if path == "/usage":
         await expect(page.locator("#spent")).to_contain_text("used up")
@@ -58,6 +64,36 @@ async def in_use(stage: Stage, open_page: Open, path: str, **options: Any) -> Pa
         await hall.interim("and what is being said now", "s2", 1)
         await expect(page.locator(".caption-line")).to_have_count(2)
     await page.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))")
+    return page
+
+
+async def room_in_use(stage: Stage, open_page: Open, **options: Any) -> Page:
+    """The room of a host with all kinds of messages and polls, captions, and a reconnect under way."""
+    polls = [
+        poll("p1", 2, 2, state="closed", winners=["1", "2"], my_vote=["1"], visibility="public"),
+        poll("p2", 5, 3, my_vote=["2"], multiple=True),
+        poll("p3", state="draft", question="\u05d1\u05d5\u05e7\u05e8 \u05d8\u05d5\u05d1?"),
+    ]
+    long = "a-long-name-" * 8
+    said = [
+        message(1, "alice", "Look: https://example.org/" + "path" * 30),
+        message(2, long, "\u05e9\u05dc\u05d5\u05dd"),
+    ]
+    joined = view("alice", "bob", long, *(f"guest{n}" for n in range(20)), messages=said, polls=polls)
+    company = await enter(stage, open_page, "alice", joined, query="?captions=hall", **options)
+    page = company.page
+    await expect(page.locator(".poll")).to_have_count(3)
+    await company.says("room:typing", userId="bob")
+    await company.answers("room:message", {"ok": False, "code": "INVALID", "error": "No."})
+    await page.get_by_label("Your message").fill("not taken")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("button", name="Discard")).to_be_visible()
+    await viewer(stage.channel("hall"), page)
+    await stage.channel("hall").final("A caption beside the chat.", "s1")
+    await expect(page.locator(".caption-line")).to_have_count(1)
+    await page.evaluate("far.silent = true")
+    await company.drops()
+    await expect(page.locator("#notice")).to_contain_text("The connection was lost")
     return page
 
 
@@ -117,14 +153,31 @@ async def test_text_may_be_twice_as_large(stage: Stage, open_page: Open, path: s
     assert await check(page, "overflow") == [0, []]
 
 
-@pytest.mark.parametrize("path", PAGES[:5])
+@pytest.mark.parametrize("theme", THEMES)
+async def test_each_part_of_a_room_is_whole_on_a_telephone(stage: Stage, open_page: Open, theme: str) -> None:
+    small = {"viewport": {"width": 390, "height": 844}, "color_scheme": theme, "reduced_motion": "reduce"}
+    page = await room_in_use(stage, open_page, **small)
+    for part in ("polls", "people"):
+        await page.locator(f"#parts input[value={part}]").focus()
+        await page.keyboard.press("Space")
+        await expect(page.locator(f".part-{part}").last).to_be_visible()
+        await expect(page.locator("#log")).to_be_hidden()
+        assert await check(page, "overflow") == [0, []]
+        assert await check(page, "contrast") == []
+    await page.set_viewport_size({"width": 360, "height": 740})
+    await page.evaluate("document.documentElement.style.fontSize = '200%'")
+    assert await check(page, "overflow") == [0, []]
+
+
+@pytest.mark.parametrize("path", PAGES[:6])
 async def test_the_tab_key_reaches_every_control_and_shows_where_it_is(
     stage: Stage, open_page: Open, path: str
 ) -> None:
     stage.minutes.sessions = [session(1)]
     page = await open_page(stage, path, "alice", "admin")
-    await expect(page.locator("#state" if path in ("/usage", "/admin") else "#identity")).to_contain_text(
-        "Up to date" if path in ("/usage", "/admin") else "alice"
+    fetched = path in ("/usage", "/admin", "/rooms")
+    await expect(page.locator("#state" if fetched else "#identity")).to_contain_text(
+        "Up to date" if fetched else "alice"
     )
     await page.wait_for_timeout(200)
     await expect(page.locator("#identity")).to_contain_text("alice")

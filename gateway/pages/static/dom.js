@@ -1,7 +1,7 @@
 /** The few things every page does with the document; nothing here knows about captions or sockets. */
 
-/** @typedef {{page: string, channel: string, lang: string, development: boolean, source: string, pairs: [string, string][], voices: string[],
- *   warning: number, plot?: {script: string, style: string} | null}} Facts */
+/** @typedef {{page: string, channel: string, room: string, lang: string, development: boolean, source: string, pairs: [string, string][], voices: string[],
+ *   warning: number, plot?: {script: string, style: string} | null, socketio?: string | null, plans?: Record<string, {name: string, rooms: boolean}>}} Facts */
 
 /** @returns {Facts} what the server wrote into the page */
 export function facts() {

@@ -1,4 +1,4 @@
-/** The links that the studio gives away. The overlay's carries a token that may only watch. */
+/** The links that pages give away. The overlay's carries a token that may only watch. */
 
 import { byId } from "./dom.js";
 import { developmentToken, identity } from "./identity.js";
@@ -20,6 +20,12 @@ export function wireLinks(here) {
 async function copy(here, button) {
   const field = byId(button.dataset.copy ?? "", HTMLInputElement);
   if (field.id === "overlay-link" && here.development && identity.token) await fillOverlay(here, field);
+  await copied(button, field);
+}
+
+/** Copies what stands in a field, and says so on the button. @param {HTMLButtonElement} button @param {HTMLInputElement} field */
+export async function copied(button, field) {
+  button.dataset.name ??= button.textContent ?? "";
   field.select();
   try {
     await navigator.clipboard.writeText(field.value);
@@ -27,7 +33,7 @@ async function copy(here, button) {
   } catch {
     button.textContent = "Press Ctrl+C"; // no clipboard outside https and localhost; the text is selected
   }
-  setTimeout(() => (button.textContent = "Copy"), 2500);
+  setTimeout(() => (button.textContent = button.dataset.name ?? ""), 2500);
 }
 
 /** @param {Facts} here @param {HTMLInputElement} field */

@@ -5,8 +5,8 @@
 
 import { Problem, ask } from "./api.js";
 
-/** @returns {string} */
-function freshKey() {
+/** @returns {string} 128 random bits as hexadecimal digits */
+export function freshKey() {
   // Not randomUUID, which browsers have on https and localhost only.
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -12,7 +12,7 @@ from gateway.pages.files import FOLDER, StaticFiles
 from gateway.pages.languages import direction, language_name
 from gateway.pages.views import duration
 
-PAGES = ["/", "/usage", "/admin", "/studio/hall", "/watch/hall", "/overlay/hall"]
+PAGES = ["/", "/rooms", "/rooms/XJ9K2M", "/usage", "/admin", "/studio/hall", "/watch/hall", "/overlay/hall"]
 
 
 def context(*, development: bool = True, pairs: list[tuple[str, str]] | None = None) -> PageContext:
@@ -69,6 +69,28 @@ def test_a_page_runs_no_foreign_and_no_inline_script(path: str) -> None:
     assert re.findall(r"<script(?![^>]*\bsrc=)", answer.text) == []
     assert re.findall(r"\bon[a-z]+=|\bstyle=|javascript:", answer.text) == []
     assert re.findall(r'(?:src|href)="(?:https?:)?//', answer.text) == []
+
+
+@pytest.mark.parametrize("typed", ["xj9k2m", "XJ9-K2M", " xj9 k2m "])
+def test_a_room_has_one_address_however_its_code_is_typed(typed: str) -> None:
+    for path, query in (("/rooms", {"code": typed}), (f"/rooms/{typed}", {})):
+        answer = client().get(path, params=query, follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/rooms/XJ9K2M")
+
+
+def test_captions_go_along_to_a_room_and_nothing_else_does() -> None:
+    asked = client().get("/rooms/xj9k2m?captions=hall&token=secret", follow_redirects=False)
+    assert asked.headers["location"] == "/rooms/XJ9K2M?captions=hall"
+    asked = client().get("/rooms/xj9k2m?captions=//evil", follow_redirects=False)
+    assert asked.headers["location"] == "/rooms/XJ9K2M"
+
+
+@pytest.mark.parametrize("typed", ["XO9K2M", "XJ9K2", "XJ9K2MM", "<script>", "a" * 5000, "ßß9K2M"])
+def test_what_is_no_room_code_is_refused_in_words(typed: str) -> None:
+    answer = client().get("/rooms", params={"code": typed})
+    assert answer.status_code == 404
+    assert "six letters and digits" in answer.text
+    assert "<script>" not in answer.text.replace("<script type", "")
 
 
 @pytest.mark.parametrize("channel", ["a" * 65, "with space", "<script>", "umläut", "a.b"])

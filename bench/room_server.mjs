@@ -16,7 +16,7 @@ io.on("connection", (socket) => {
   socket.on("room:message", ({ roomCode, text }, answer) => {
     offset += 1;
     const message = { id: `msg_${offset}`, offset, userId: "bench", text, at: "2026-11-29T10:00:00.000Z" };
-    io.to(roomCode).emit("room:message", { message });
+    io.to(roomCode).emit("room:message", message);
     answer({ ok: true, message });
   });
 });

@@ -59,7 +59,7 @@ class Room:
             "text": payload["text"],
             "at": "2026-11-29T10:00:00.000Z",
         }
-        audience.emit("room:message", {"message": message})
+        audience.emit("room:message", message)
         return {"ok": True, "message": message}
 
 

@@ -6,8 +6,22 @@ Invariant: a caller need not know which database a connection has.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Insert, Table, cast, func, text, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Insert,
+    String,
+    Table,
+    cast,
+    func,
+    text,
+    type_coerce,
+)
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from gateway import clock
 
@@ -36,6 +50,23 @@ def insert_or_update(
         index_elements=by, set_={name: statement.excluded[name] for name in columns}
     )
     return updated
+
+
+class joined(FunctionElement[str]):  # noqa: N801 - it stands in a statement like any other function
+    """The texts of a group, one behind the other with commas between; null for no text."""
+
+    inherit_cache = True
+    type = String()
+
+
+@compiles(joined, "sqlite")
+def _group_concat(element: joined, compiler: SQLCompiler, **options: Any) -> str:
+    return f"group_concat({compiler.process(element.clauses, **options)}, ',')"
+
+
+@compiles(joined, "postgresql")
+def _string_agg(element: joined, compiler: SQLCompiler, **options: Any) -> str:
+    return f"string_agg({compiler.process(element.clauses, **options)}, ',')"
 
 
 def now_ms(connection: Connection) -> int:

@@ -12,17 +12,13 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    CompoundSelect,
     Connection,
+    Integer,
     Select,
-    String,
     case,
-    cast,
     func,
     literal_column,
-    null,
     select,
-    union_all,
 )
 
 from gateway.stores.columns import is_uuid
@@ -45,27 +41,24 @@ ACTIVITY_MS = 60_000
 ACTIVITY_SHARE = 20
 """...and within a twentieth of how long it may idle, if that is less."""
 _IN, _KICKED, _CAST, _POLL = room_participants.c, room_kicked.c, poll_votes.c, polls.c
-_NOTHING = (cast(null(), String), cast(null(), BigInteger))
 _NOWHERE = "00000000-0000-0000-0000-000000000000"
 """The poll of one who acts in none: RFC 9562, section 5.9."""
 
 
-def _acting(rooms: Places, users: Places, polls: Places, voters: Places) -> CompoundSelect[Any]:
+def _acting(rooms: Places, users: Places, polls: Places, voters: Places) -> Select[Any]:
     asked = side_by_side("asked", room_id=rooms, subject=users, poll_id=polls, voter=voters).c
+    # A value for each that is asked for, not a join: see lookups.py.
     people = [
-        select(_part(part), own.room_id, own.subject, *_NOTHING).where(
-            own.room_id == asked.room_id, own.subject == asked.subject
-        )
-        for part, own in (("in", _IN), ("kicked", _KICKED))
+        select(literal_column("1", Integer))
+        .where(own.room_id == asked.room_id, own.subject == asked.subject)
+        .scalar_subquery()
+        for own in (_IN, _KICKED)
     ]
-    ballots = select(_part("cast"), _CAST.poll_id, _CAST.voter, _CAST.option_ids, _CAST.seq).where(
-        _CAST.poll_id == asked.poll_id, _CAST.voter == asked.voter
-    )
-    return union_all(*people, ballots)
-
-
-def _part(name: str) -> Any:
-    return literal_column(f"'{name}'", String)
+    ballot = [
+        select(column).where(_CAST.poll_id == asked.poll_id, _CAST.voter == asked.voter).scalar_subquery()
+        for column in (_CAST.option_ids, _CAST.seq)
+    ]
+    return select(asked.room_id, asked.subject, asked.poll_id, asked.voter, *people, *ballot)
 
 
 def _numbers(ids: Places) -> Select[Any]:
@@ -127,13 +120,13 @@ class Electorate:
         kicked: dict[str, set[str]] = defaultdict(set)
         rooms_of, users, polls_of, voters = zip(*acting, strict=True)
         found = _ACTING.rows(self._connection, rooms=rooms_of, users=users, polls=polls_of, voters=voters)
-        for part, own_id, user, option_ids, seq in found:
-            if part == "in":
-                inside[own_id][user] = Participant(user, 0, 0)
-            elif part == "kicked":
-                kicked[own_id].add(user)
-            else:
-                by_id[own_id].know(ballot_of(user, option_ids, seq))
+        for room_id, user, poll_id, voter, is_in, is_kicked, option_ids, seq in found:
+            if is_in:
+                inside[room_id][user] = Participant(user, 0, 0)
+            if is_kicked:
+                kicked[room_id].add(user)
+            if seq is not None:
+                by_id[poll_id].know(ballot_of(voter, option_ids, seq))
         for room_id, room in self._rooms.items():
             seen = inside[room_id]
             unseen = room.count - len(seen)

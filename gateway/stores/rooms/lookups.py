@@ -3,15 +3,16 @@
 Invariant: whom a rule asks for is found if they are there; whoever else is found does no harm.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     CompoundSelect,
     Connection,
+    Integer,
     Select,
     String,
     cast,
@@ -21,67 +22,55 @@ from sqlalchemy import (
     union_all,
 )
 
-from gateway.stores.columns import Moment, UuidText
 from gateway.stores.prepared import Listed, Places, side_by_side
 from gateway.stores.rooms.operations import LOST_AT_ONCE_MAX
 from gateway.stores.rooms.schema import room_kicked, room_messages, room_participants, room_seats
+from gateway.stores.statements import joined
 from sessions import rooms
 from sessions.room_events import DeadlinePassed, Event, JoinRequested, MessageSent
 from sessions.room_records import Participant, Room, Sent
 from sessions.texts import is_text
 
 _IN, _KICKED, _SEATS, _SENT = room_participants.c, room_kicked.c, room_seats.c, room_messages.c
-_NOTHING = {
-    "number": cast(null(), BigInteger), "at": cast(null(), Moment), "lost_at": cast(null(), Moment),
-    "name": cast(null(), String), "id": cast(null(), UuidText),
-}  # fmt: skip
-
-
-def _part(part: str, room_id: ColumnElement[str], user: ColumnElement[str], **values: Any) -> Select[Any]:
-    own = [value.label(name) for name, value in {**_NOTHING, **values}.items()]
-    return select(literal_column(f"'{part}'", String).label("part"), room_id, user, *own)
-
-
-def participants() -> Select[Any]:
-    """Return the query for participants in the columns of a lookup."""
-    return _part(
-        "in", _IN.room_id, _IN.subject, number=_IN.place, at=_IN.joined_at, lost_at=_IN.lost_at
-    )  # fmt: skip
 
 
 def _people(rooms: Places, users: Places, cutoffs: Places) -> CompoundSelect[Any]:
-    asked = side_by_side("asked", room_id=rooms, subject=users)
+    asked = side_by_side("asked", room_id=rooms, subject=users).c
+    seats = _of(asked, _SEATS, joined(_SEATS.boot_id))
     overdue = (
         select(room_participants)
         .where(_IN.lost_at <= cutoffs[0], _IN.room_id.in_(rooms))
         .order_by(_IN.lost_at)
         .limit(literal_column(str(LOST_AT_ONCE_MAX)))
         .subquery()
+        .c
     )
-    late = overdue.c
+    who = overdue.room_id, overdue.subject, overdue.place, overdue.joined_at, overdue.lost_at
     return union_all(
-        _joined(participants(), _IN, asked.c),
-        _joined(_part("kicked", _KICKED.room_id, _KICKED.subject), _KICKED, asked.c),
-        _joined(_part("seat", _SEATS.room_id, _SEATS.subject, name=_SEATS.boot_id), _SEATS, asked.c),
-        _part("in", late.room_id, late.subject, number=late.place, at=late.joined_at, lost_at=late.lost_at),
+        select(asked.room_id, asked.subject, *_presence(asked), seats),
+        select(*who, literal_column("0", Integer), cast(null(), String)),
     )
 
 
-def _senders(rooms: Places, users: Places, names: Places) -> CompoundSelect[Any]:
-    asked = side_by_side("asked", room_id=rooms, subject=users, client_id=names)
-    sent = _part(
-        "sent", _SENT.room_id, _SENT.subject, number=_SENT.event_offset, at=_SENT.created_at,
-        name=_SENT.client_id, id=_SENT.id,
-    )  # fmt: skip
-    return union_all(
-        _joined(participants(), _IN, asked.c),
-        _joined(_part("kicked", _KICKED.room_id, _KICKED.subject), _KICKED, asked.c),
-        _joined(sent, _SENT, asked.c).where(_SENT.client_id == asked.c.client_id),
-    )
+def _senders(rooms: Places, users: Places, names: Places) -> Select[Any]:
+    asked = side_by_side("asked", room_id=rooms, subject=users, client_id=names).c
+    sent = [
+        _of(asked, _SENT, column, _SENT.client_id == asked.client_id)
+        for column in (_SENT.id, _SENT.event_offset, _SENT.created_at)
+    ]
+    return select(asked.room_id, asked.subject, *_presence(asked), asked.client_id, *sent)
 
 
-def _joined(query: Select[Any], table: Any, asked: Any) -> Select[Any]:
-    return query.where(table.room_id == asked.room_id, table.subject == asked.subject)
+def _presence(asked: Any) -> list[ColumnElement[Any]]:
+    columns = [_of(asked, _IN, column) for column in (_IN.place, _IN.joined_at, _IN.lost_at)]
+    return [*columns, _of(asked, _KICKED, literal_column("1", Integer))]
+
+
+def _of(asked: Any, own: Any, value: ColumnElement[Any], *also: ColumnElement[bool]) -> ColumnElement[Any]:
+    # A value for each that is asked for, not a join: PostgreSQL would rather read a table of thousands whole
+    # than look up fifty of its rows.
+    query = select(value).where(own.room_id == asked.room_id, own.subject == asked.subject, *also)
+    return query.scalar_subquery()
 
 
 _PEOPLE = Listed(_people, rooms=_IN.room_id.type, users=_IN.subject.type, cutoffs=_IN.lost_at.type)
@@ -96,6 +85,15 @@ class Found:
     kicked: set[str] = field(default_factory=set)
     seats: list[tuple[str, str]] = field(default_factory=list)
     sent: dict[tuple[str, str], Sent] = field(default_factory=dict)
+
+    def take(
+        self, user: str, place: int | None, joined_at_ms: int, lost_at_ms: int | None, is_kicked: int | None
+    ) -> None:
+        """Take what was found of one user: no place, if they are not in."""
+        if place is not None:
+            self.people.append(Participant(user, place, joined_at_ms, lost_at_ms))
+        if is_kicked:
+            self.kicked.add(user)
 
 
 class Lookup:
@@ -123,26 +121,21 @@ class Lookup:
 
     def found(self, connection: Connection) -> dict[str, Found]:
         """Return what is there, by room."""
-        by_room: dict[str, Found] = {}
+        by_room: dict[str, Found] = defaultdict(Found)
         if self._people:
             rooms_of, users = zip(*self._people, strict=True)
-            self._take(by_room, _PEOPLE.rows(
-                connection, rooms=rooms_of, users=users, cutoffs=[self._cutoff_ms]
-            ))  # fmt: skip
+            people = _PEOPLE.rows(connection, rooms=rooms_of, users=users, cutoffs=[self._cutoff_ms])
+            for room_id, user, *presence, seats in people:
+                found = by_room[room_id]
+                found.take(user, *presence)
+                if seats:
+                    found.seats += [(user, boot_id) for boot_id in seats.split(",")]
         if self._senders:
             rooms_of, users, names = zip(*self._senders, strict=True)
-            self._take(by_room, _SENDERS.rows(connection, rooms=rooms_of, users=users, names=names))
+            senders = _SENDERS.rows(connection, rooms=rooms_of, users=users, names=names)
+            for room_id, user, place, joined_at_ms, lost_at_ms, is_kicked, name, *sent in senders:
+                found = by_room[room_id]
+                found.take(user, place, joined_at_ms, lost_at_ms, is_kicked)
+                if sent[0] is not None:
+                    found.sent[user, name] = Sent(name, *sent)
         return by_room
-
-    @staticmethod
-    def _take(by_room: dict[str, Found], rows: Iterable[tuple[Any, ...]]) -> None:
-        for part, room_id, user, number, at_ms, lost_at_ms, name, message_id in rows:
-            found = by_room.setdefault(room_id, Found())
-            if part == "in":
-                found.people.append(Participant(user, number, at_ms, lost_at_ms))
-            elif part == "kicked":
-                found.kicked.add(user)
-            elif part == "seat":
-                found.seats.append((user, name))
-            else:
-                found.sent[user, name] = Sent(name, message_id, number, at_ms)

@@ -87,7 +87,7 @@ STORE_GROUP_SECONDS = Histogram(
 )  # fmt: skip
 STORE_GROUP_SIZE = Histogram(
     "stagedoor_store_group_size", "Operations written in one transaction", registry=REGISTRY,
-    buckets=(1, 2, 5, 10, 20, 50),
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200),
 )  # fmt: skip
 STORE_WAITING = Gauge("stagedoor_store_waiting", "Operations that are not written yet", registry=REGISTRY)
 STORE_FAULTS = Counter(

@@ -15,6 +15,7 @@ from bench.scenarios.latency import Latency
 from bench.scenarios.limiter import Limiter
 from bench.scenarios.minutes import Minutes
 from bench.scenarios.mixed import Mixed
+from bench.scenarios.poll import Poll
 from bench.scenarios.reaper import Reap
 from bench.scenarios.rooms import Rooms
 from bench.scenarios.slow import Slow
@@ -37,6 +38,7 @@ SCENARIOS: dict[str, Callable[[Surroundings], Scenario]] = {
     "connect": lambda around: Connect(around=around),
     "fanout": lambda around: Fanout(around=around),
     "rooms": lambda _around: Rooms(),
+    "poll": lambda _around: Poll(),
     "audio": lambda around: Audio(around=around),
     "latency": lambda around: Latency(around=around),
     "captions": lambda around: Captions(around=around),

@@ -12,9 +12,11 @@ from typing import Any
 
 from gateway.stores.interface import Journal, Refusal, StoreDown
 
-GROUP_MAX = 50
-"""Operations in one transaction. On PostgreSQL their statements are built on the event loop: 200 acquires
-held it for 10 to 14 ms, 50 for 3 to 5, and a transaction's own cost is spread thin enough by then."""
+GROUP_MAX = {"postgresql": 50, "sqlite": 200}
+"""Operations in one transaction, by database. On PostgreSQL their statements are built on the event loop: 200
+acquires held it for 10 to 14 ms, 50 for 3 to 5, and a transaction's own cost is spread thin enough by then.
+SQLite writes in a thread of its own, and a crowd waits for the disk: with 50, ten thousand votes waited for
+240 commits."""
 WAITING_MAX = 20_000
 """Operations that wait, in all: about 20 MB."""
 
@@ -62,8 +64,10 @@ class Entry:
 
 @dataclass(slots=True)
 class Queue:
-    """Operations that wait, one line for each journal."""
+    """Operations that wait, one line for each journal; a group has a weight of `group_max` at most, or is one
+    operation."""
 
+    group_max: int
     _lines: dict[Journal[Any, Any], deque[Entry]] = field(default_factory=dict)
     _count: int = 0
 
@@ -82,7 +86,7 @@ class Queue:
     @property
     def has_group(self) -> bool:
         """Whether a whole group waits."""
-        return any(len(line) >= GROUP_MAX for line in self._lines.values())
+        return any(len(line) >= self.group_max for line in self._lines.values())
 
     def add(self, entry: Entry) -> None:
         """Have an entry wait behind the others of its journal."""
@@ -91,7 +95,7 @@ class Queue:
 
     def take(self) -> list[Entry]:
         """Return the next group, of the journal whose first entry has waited longest: one operation, and as
-        many more as have a weight of GROUP_MAX together.
+        many more as have a weight of `group_max` together.
 
         One journal to a transaction: each takes its locks in the same order, and two in one transaction would
         not, so that two servers could wait for each other.
@@ -100,7 +104,7 @@ class Queue:
             line = min(self._lines.values(), key=lambda line: line[0].number)
             group: list[Entry] = []
             weight = 0
-            while line and (not group or weight + line[0].weight <= GROUP_MAX):
+            while line and (not group or weight + line[0].weight <= self.group_max):
                 entry = line.popleft()
                 self._count -= 1
                 if not entry.given_up:

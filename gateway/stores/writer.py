@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, text
 
 from gateway.metrics import STORE_FAULTS, STORE_GROUP_SECONDS, STORE_GROUP_SIZE, STORE_WAITING
-from gateway.stores.groups import WAITING_MAX, Entry, Queue
+from gateway.stores.groups import GROUP_MAX, WAITING_MAX, Entry, Queue
 from gateway.stores.interface import Database, Journal, StoreDown
 from gateway.tasks import Tasks
 
@@ -53,7 +53,7 @@ class GroupWriter:
         self._database = database
         self._on_down, self._on_up = on_down, on_up
         self._loop = asyncio.get_running_loop()
-        self._queue = Queue()
+        self._queue = Queue(GROUP_MAX[database.dialect])
         self._flying: list[Entry] = []
         self._numbers = itertools.count()
         self._work, self._hurry, self._empty = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -257,5 +257,5 @@ class GroupWriter:
             log.error("Shut down with operations not written", extra={"operations": len(left)})
         for entry in left:
             entry.fail(StoreDown("The server shut down before the database took it"))
-        self._queue, self._flying = Queue(), []
+        self._queue, self._flying = Queue(self._queue.group_max), []
         self._empty.set()

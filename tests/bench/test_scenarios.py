@@ -21,6 +21,7 @@ from bench.scenarios.latency import Latency
 from bench.scenarios.limiter import Limiter
 from bench.scenarios.minutes import Minutes
 from bench.scenarios.mixed import Mix, Mixed
+from bench.scenarios.poll import Poll
 from bench.scenarios.reaper import Reap
 from bench.scenarios.rooms import Rooms
 from bench.scenarios.slow import Slow
@@ -31,6 +32,7 @@ AROUND = Surroundings(warm_up_seconds=0.1)
 MIX = Mix(channels=2, viewers=4, captions=20, speakers=2, connects=10, churners=6, churn=20)
 SMALL: dict[str, Scenario] = {
     "fanout": Fanout(viewers=30, captions=4, burst=2, passes=1, seconds=0.5, around=AROUND),
+    "poll": Poll(voters=40, passes=1),
     "rooms": Rooms(people=60, messages=20, burst=5, vanishing=60, passes=1),
     "audio": Audio(publishers=5, frames=20, frames_in_time=5, passes=1, seconds=1.1, around=AROUND),
     "connect": Connect(clients=20, at_once=5, passes=1, rate=40, seconds=0.5, around=AROUND),

@@ -15,7 +15,7 @@ run: install ## Start the server and print where to look
 	@$(BIN)/stagedoor serve
 
 test: $(VENV)/.tested ## Install what the tests need and run them all
-	@$(BIN)/python -m pytest $(ARGS)
+	@deploy/test.sh $(ARGS)
 
 check: $(VENV)/.tested ## Lint, types, import contracts, page scripts
 	@$(BIN)/ruff check .

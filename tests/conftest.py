@@ -1,4 +1,5 @@
-"""What holds for every test: the long forms of fault tests run only when somebody asks for them with -m.
+"""What holds for every test: the long forms of fault tests run only when somebody asks for them with -m, and
+those that are marked `alone` never beside others.
 
 And the servers that tests share: one PostgreSQL and one Redis for the run, a database for each test.
 """
@@ -15,13 +16,30 @@ from tests.databases import postgres_server as run_postgres
 from tests.databases import redis_server as run_redis
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--alone", action="store_true", help="run those tests only that are marked alone")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave files without such a test unread: to import them all takes longer than to run those."""
+    if config.getoption("alone") and collection_path.suffix == ".py":
+        return "mark.alone" not in collection_path.read_text(encoding="utf-8") or None
+    return None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("markexpr"):
-        return
-    long_forms = [item for item in items if item.get_closest_marker("chaos")]
-    if long_forms:
-        config.hook.pytest_deselected(items=long_forms)
-        items[:] = [item for item in items if not item.get_closest_marker("chaos")]
+    beside_others = hasattr(config, "workerinput")
+
+    def runs(item: pytest.Item) -> bool:
+        alone = item.get_closest_marker("alone") is not None
+        if (alone and beside_others) or (config.getoption("alone") and not alone):
+            return False
+        return bool(config.getoption("markexpr")) or not item.get_closest_marker("chaos")
+
+    left_out = [item for item in items if not runs(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if runs(item)]
 
 
 @pytest.fixture(scope="session")

@@ -82,6 +82,7 @@ async def show(house: House) -> AsyncIterator[Show]:
         yield Show(publisher, viewer)
 
 
+@pytest.mark.alone
 async def test_those_beyond_the_bound_are_refused_and_the_rest_is_not_noticed(tmp_path: Path) -> None:
     with Opened(tmp_path, RECOGNIZERS="silent", AUTHENTICATE_SECONDS="20") as house:
         async with show(house) as playing:

@@ -4,6 +4,8 @@ import asyncio
 import socket
 import time
 
+import pytest
+
 from gateway.socketio.client import SocketClient
 from gateway.wire.frames import split_frames
 from tests.gateway.rehearsal import Clockwork, PaperWire
@@ -112,6 +114,7 @@ def leaves(count: int) -> float:
     return took / count
 
 
+@pytest.mark.alone
 def test_leaving_costs_the_same_among_five_thousand_as_among_fifty() -> None:
     few = min(leaves(50) for _ in range(20))
     many = min(leaves(5000) for _ in range(3))

@@ -136,6 +136,7 @@ async def test_what_is_due_is_found_by_the_index_on_deadlines(books: Books) -> N
     assert "TEMP B-TREE" not in plan
 
 
+@pytest.mark.alone
 async def test_a_pass_over_many_sessions_costs_what_is_due(books: Books) -> None:
     total, due = 20_000, 1000
     begun = [books.session(f"live_{n:06d}") for n in range(total)]

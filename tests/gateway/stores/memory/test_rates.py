@@ -77,6 +77,7 @@ def test_what_was_let_in_elsewhere_counts() -> None:
     assert len(rates) == 1
 
 
+@pytest.mark.alone
 def test_a_decision_takes_less_than_50_microseconds() -> None:
     rates, tried = MemoryRates(), [Rate("api", "requests", 100), Rate("check", "quota checks", 20)]
 

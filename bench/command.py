@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import orjson
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -13,6 +15,10 @@ from typer.core import TyperGroup
 
 from bench import running
 from bench.backends import Backends
+from bench.capacity import measuring
+from bench.capacity import report as fleets
+from bench.capacity.model import Costs, Crowd, Machine
+from bench.crowd import LoadFailed
 from bench.peers.measuring import Peers
 from bench.recording import Kept, record, show
 from bench.reports import comparison, document, table
@@ -24,6 +30,7 @@ from bench.target import NoTarget, Target
 
 console = Console(stderr=True, highlight=False)
 PROCESSES_MAX = 64
+COLUMNS_OF_PLANS = 170
 Passes = Annotated[int | None, typer.Option(help="How often each cost is measured.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set what `list` shows.")]
 Json = Annotated[Path | None, typer.Option(help="Also write everything here, to compare.")]
@@ -174,6 +181,60 @@ def list_scenarios() -> None:
         )
         made.add_row(name, "yes" if name in ELSEWHERE else "", settings)
     Console(highlight=False).print(made)
+
+
+@app.command()
+def capacity(  # noqa: PLR0913, PLR0917 - each is an option
+    viewers: Annotated[
+        list[int] | None, typer.Option(min=1, help="For how many; may be repeated. Default: 10k, 1M, 10M.")
+    ] = None,
+    channel_viewers: Annotated[int, typer.Option(min=1, help="Viewers of a channel.")] = 10_000,
+    languages: Annotated[int, typer.Option(min=1, help="Languages of it that are followed.")] = 4,
+    captions: Annotated[float, typer.Option(min=0.01, help="Captions a second to each viewer.")] = 2.5,
+    channel_processes: Annotated[
+        int, typer.Option(min=0, help="Processes that a channel is routed to, at least; 0: to all.")
+    ] = 2,
+    cores: Annotated[int, typer.Option(min=1, help="Gateway processes on a machine.")] = 6,
+    measured: Annotated[
+        Path | None, typer.Option("--costs", help="Costs that --measure has written.")
+    ] = None,
+    measure: Annotated[
+        Path | None, typer.Option(help="Measure this machine's costs first, and write them here.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="Of the simulation.")] = 10.0,
+) -> None:
+    """Say how many machines carry an audience, and play one process of them (docs/capacity.md)."""
+    costs = _costs(measured, measure)
+    crowds = [
+        Crowd(each, channel_viewers, languages, captions, channel_processes=channel_processes)
+        for each in viewers or (10_000, 1_000_000, 10_000_000)
+    ]
+    try:
+        plans = fleets.planned(costs, crowds, Machine(gateway_cores=cores), seconds)
+    except ValueError as error:
+        _refuse(str(error))
+    terminal = Console(highlight=False)
+    wide = terminal if terminal.is_terminal else Console(highlight=False, width=COLUMNS_OF_PLANS)
+    wide.print(fleets.table(plans))
+
+
+def _costs(measured: Path | None, measure: Path | None) -> Costs:
+    """Return the costs that are given, those of this machine, or those of docs/capacity.md."""
+    try:
+        if measure is not None:
+            with console.status("") as status:
+                costs, notes = measuring.measure(Backends(), status.update)
+            for note in notes:
+                console.print(f"[yellow]bench:[/] {escape(note)}")
+            measure.write_bytes(orjson.dumps(asdict(costs), option=orjson.OPT_INDENT_2))
+            return costs
+        return Costs() if measured is None else Costs.from_json(orjson.loads(measured.read_bytes()))
+    except LoadFailed as error:
+        _refuse(str(error), code=1)
+    except OSError as error:
+        _refuse(f"{error.filename}: {error.strerror}", code=1)
+    except (ValueError, TypeError, AttributeError) as error:
+        _refuse(f"{measured} has no costs: {error}")
 
 
 @app.command()

@@ -18,7 +18,7 @@ from bench.scenarios import audio, connect, fanout, rooms
 from bench.scenarios.audio import Choir
 from bench.scenarios.connect import Passers
 from bench.scenarios.fanout import Audience
-from bench.scenarios.rooms import People
+from bench.scenarios.rooms import People, ServedRoom, answer_pings
 from bench.servers import Server
 
 BELOW = 1.0
@@ -105,7 +105,8 @@ class Peers:
             if system is systems.RAW:
                 audience = Audience(crowd, process, system.viewer, system.captions, self.viewers)
                 return {"a message": lambda: audience.publish(self.captions, 1)}
-            people = People(crowd, process, self.viewers)
+            code = process.open(self.viewers) if isinstance(process, ServedRoom) else rooms.ROOM
+            people = People(crowd, process, self.viewers, code)
             people.say(1, 1)
             return {"a message": lambda: people.say(self.captions, 1)}
 
@@ -149,6 +150,7 @@ class Peers:
         tick("starting")
         with ExitStack() as stack:
             seated: list[tuple[System, dict[str, Measure]]] = []
+            crowds: list[Crowd] = []
             for system in among:
                 try:
                     process = system.start(stack)
@@ -156,13 +158,14 @@ class Peers:
                     work.left_out.append(str(reason))
                     continue
                 try:
-                    crowd = stack.enter_context(Crowd(process.port))
-                    seated.append((system, work.seat(system, process, crowd)))
+                    crowds.append(stack.enter_context(Crowd(process.port)))
+                    seated.append((system, work.seat(system, process, crowds[-1])))
                 except LoadFailed as error:
                     raise LoadFailed(f"{system.name}: {error}") from error
             for number in range(self.passes):
                 tick(f"{work.name.removeprefix('peers: ')}, pass {number + 1} of {self.passes}")
                 for system, measures in seated:
+                    answer_pings(crowds)
                     for what, measure in measures.items():
                         work.take(what, system.name, measure())
 

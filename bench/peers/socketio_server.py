@@ -39,7 +39,7 @@ async def message(_sid: str, payload: Any) -> dict[str, Any]:
         "id": f"msg_{said}", "offset": said, "userId": "bench", "text": payload["text"],
         "at": "2026-11-29T10:00:00.000Z",
     }  # fmt: skip
-    await io.emit("room:message", {"message": told}, room=payload["roomCode"])
+    await io.emit("room:message", told, room=payload["roomCode"])
     return {"ok": True, "message": told}
 
 

@@ -18,7 +18,7 @@ from bench.crowd import LoadFailed
 from bench.peers.nchan import Nchan
 from bench.processes import two_sides
 from bench.scenarios.audio import SETTINGS
-from bench.scenarios.rooms import NodeRoom, OurRoom, node_path
+from bench.scenarios.rooms import NodeRoom, ServedRoom, node_path
 from bench.servers import SECRET, RawLoop, Server
 
 MODULES = ROOT / "node_modules"
@@ -112,7 +112,7 @@ OURS = System(
     auth="/ws/live/bench/subtitles?target_lang=en",
     audio="/ws/live/bench-%d/publish?source_lang=en",
 )
-OUR_ROOM = System("Stagedoor", lambda stack: stack.enter_context(OurRoom()))
+OUR_ROOM = System("Stagedoor", lambda stack: stack.enter_context(ServedRoom()))
 
 
 def websocket_peers() -> list[System]:

@@ -149,7 +149,7 @@ class Rooms:
             for number in range(self.passes):
                 tick(f"pass {number + 1} of {self.passes}")
                 for side, say in enumerate(sides):
-                    _answer_pings(crowds)
+                    answer_pings(crowds)
                     say(1, 1)
                     single[side].append(say(self.messages, 1))
                     joined[side].append(say(self.messages, self.burst))
@@ -161,7 +161,7 @@ class Rooms:
                        goal=VANISHING_SECONDS_MAX)]  # fmt: skip
 
 
-def _answer_pings(crowds: list[Crowd]) -> None:
+def answer_pings(crowds: list[Crowd]) -> None:
     """Let everyone answer who was asked meanwhile: the others' turns may be longer than a ping's time."""
     for crowd in crowds:
         for _ in range(STEPS):

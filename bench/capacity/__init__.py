@@ -1,0 +1,1 @@
+"""How many machines carry an audience: measured costs, a model fitted to them, a simulation of it."""

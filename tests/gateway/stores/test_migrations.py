@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -23,6 +26,16 @@ from gateway.stores.postgres import PostgresDatabase
 from gateway.stores.schema import metadata
 from gateway.stores.sqlite import SqliteDatabase
 from tests.databases import Postgres, free_port
+
+NOW_MS = 1_795_185_000_250
+
+
+def upgrade_to(connection: Connection, target: str) -> None:
+    """Take the steps up to one, as an older version would have."""
+    config = Config()
+    config.set_main_option("script_location", "gateway.stores:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, target)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -89,6 +102,21 @@ def test_every_step_is_listed_in_order() -> None:
     config.set_main_option("script_location", "gateway.stores:migrations")
     steps = ScriptDirectory.from_config(config).walk_revisions()
     assert tuple(step.revision for step in steps)[::-1] == REVISIONS
+
+
+async def test_each_step_keeps_what_the_ones_before_it_left(bare: Database) -> None:
+    def row(connection: Connection) -> None:
+        values = "'boot_1', 'here', :at, :at"
+        at = NOW_MS if connection.dialect.name == "sqlite" else datetime(2026, 11, 20, tzinfo=UTC)
+        connection.execute(
+            text(f"INSERT INTO boots (id, host, started_at, lease_until) VALUES ({values})"), {"at": at}
+        )
+
+    await bare.write(partial(upgrade_to, target="0001"))
+    await bare.write(row)
+    assert await bare.write(upgrade) == REVISIONS[1:]
+    assert await bare.read(lambda c: c.execute(text("SELECT id FROM boots")).scalars().all()) == ["boot_1"]
+    assert await bare.write(upgrade) == ()
 
 
 async def test_a_second_migration_does_nothing(database: Database) -> None:

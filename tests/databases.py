@@ -6,7 +6,9 @@ deploy/install.sh brings either; without both a test fails and says so, it is no
 """
 
 import asyncio
+import atexit
 import contextlib
+import functools
 import importlib.util
 import itertools
 import os
@@ -203,14 +205,8 @@ class Postgres(_Program):
         return False
 
     def make(self) -> None:
-        """Make the cluster's files."""
-        words = [str(self.binaries / "initdb"), "-D", str(self.data), "-U", "postgres", "-A", "trust"]
-        made = subprocess.run(
-            [*words, "--no-sync", "-E", "UTF8", "--locale=C"], cwd=self.folder, user=self.user,
-            extra_groups=[] if self.user else None, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if made.returncode:
-            raise NoServer(f"initdb does not work: {made.stderr[-2000:]}")
+        """Make the cluster's files: a copy of those that the run made first, in a tenth of the time."""
+        subprocess.run(["cp", "-a", _new_cluster(self.binaries, self.user), self.data], check=True)
 
     def url(self, database: str = "postgres") -> str:
         """Return the DATABASE_URL of one of its databases."""
@@ -252,6 +248,24 @@ class Postgres(_Program):
             yield url
         finally:
             await self.drop(url)
+
+
+@functools.cache
+def _new_cluster(binaries: Path, user: str | None) -> Path:
+    """Return a folder with the files of a cluster in which nothing was done yet. Raises NoServer."""
+    folder = tempfile.TemporaryDirectory(prefix="stagedoor-pg-new-", ignore_cleanup_errors=True)
+    atexit.register(folder.cleanup)
+    if user:
+        shutil.chown(folder.name, user)
+    data = Path(folder.name) / "data"
+    words = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync"]
+    made = subprocess.run(
+        [*words, "-E", "UTF8", "--locale=C"], cwd=folder.name, user=user, extra_groups=[] if user else None,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if made.returncode:
+        raise NoServer(f"initdb does not work: {made.stderr[-2000:]}")
+    return data
 
 
 class Redis(_Program):

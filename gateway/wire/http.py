@@ -51,6 +51,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._read_bytes = 0
         self._upgrading = False
         self._refused = False
+        self._last_word: bytes | None = None
         self._unheard = False
         self._address = ""
 
@@ -166,8 +167,35 @@ class HttpProtocol(HttpToolsProtocol):
         self._refuse(answers.error(status, code, message, self.house.wall()))
 
     def _refuse(self, response: bytes) -> None:
-        """Answer and end, but read (and forget) for a moment: a reset would take the answer away."""
+        """Answer and end: after the answers to whole requests that came before."""
         self._refused = True
+        running: RequestResponseCycle | None = self.cycle
+        if running is None or running.response_complete:
+            self._end(response)
+        elif running.more_body and not self.pipeline:
+            # It is the one that is broken: its application has nobody to answer any more.
+            running.disconnected = True
+            running.message_event.set()
+            if running.response_started:
+                self.transport.close()
+            else:
+                self._end(response)
+        else:
+            if running.more_body:
+                self.pipeline.popleft()  # the broken one, which was not begun
+            self._last_word = response
+
+    def on_response_complete(self) -> None:
+        """An answer is out: the next request has its turn, or what refuses it."""
+        response, goes_on = self._last_word, bool(self.pipeline)
+        super().on_response_complete()
+        if response is not None and not goes_on and not self.transport.is_closing():
+            self._last_word = None
+            self._unset_keepalive_if_required()
+            self._end(response)
+
+    def _end(self, response: bytes) -> None:
+        """Say a last word, but read (and forget) for a moment: a reset would take it away."""
         self.transport.write(response)
         if self.transport.can_write_eof():
             self.transport.write_eof()

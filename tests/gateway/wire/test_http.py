@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import pytest
 
 from gateway.wire.limits import WireLimits
 from tests.gateway.wire.rig import PLAIN_REQUEST, UPGRADE_HEADERS, FakeTransport, Rig, request_bytes, text
+
+CHUNKED = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 async def ok(scope: Any, receive: Any, send: Any) -> None:
@@ -18,6 +21,10 @@ async def ok(scope: Any, receive: Any, send: Any) -> None:
 def status(rig: Rig) -> int | None:
     sent = rig.sent()
     return int(sent.split(b" ")[1]) if sent else None
+
+
+def statuses(rig: Rig) -> list[int]:
+    return [int(found) for found in re.findall(rb"HTTP/1.1 (\d+) ", rig.sent())]
 
 
 def error_code(sent: bytes) -> str:
@@ -131,6 +138,66 @@ class TestHeaders:
         assert error_code(sent) == "BAD_REQUEST"
 
 
+class TestRefusedBehindAnother:
+    """What comes behind a request and is refused: whole requests before it have their answers first."""
+
+    async def test_garbage_has_its_answer_after_those_of_the_requests_before_it(self) -> None:
+        rig = Rig(ok)
+        rig.http().data_received(PLAIN_REQUEST * 2 + b"\x16\x03\x01\r\n\r\n")
+        await rig.run_tasks()
+        assert statuses(rig) == [200, 200, 400]
+        assert not rig.transport.closing
+        rig.after(2)
+        assert rig.transport.aborted
+
+    async def test_a_broken_body_ends_its_request_at_once(self) -> None:
+        ends: list[Any] = []
+
+        async def reads(scope: Any, receive: Any, send: Any) -> None:
+            message: dict[str, Any] = {"type": "http.request", "more_body": True}
+            while message.get("more_body"):
+                message = await receive()
+            ends.append(message["type"])
+            await ok(scope, receive, send)
+
+        rig = Rig(reads)
+        rig.http().data_received(CHUNKED + b"not a length")
+        await rig.run_tasks()
+        assert ends == ["http.disconnect"]
+        assert statuses(rig) == [400]
+
+    async def test_a_broken_body_whose_answer_has_begun_ends_the_connection(self) -> None:
+        async def begins(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await receive()
+            await receive()
+
+        rig = Rig(begins)
+        http = rig.http()
+        http.data_received(CHUNKED + b"2\r\nab\r\n")
+        await asyncio.sleep(0)
+        http.data_received(b"not a length")
+        await rig.run_tasks()
+        assert b" 400 " not in rig.sent()
+        assert rig.transport.closing
+
+    async def test_a_broken_body_behind_another_request_is_never_begun(self) -> None:
+        gate, begun = asyncio.Event(), []
+
+        async def slow(scope: Any, receive: Any, send: Any) -> None:
+            begun.append(scope["method"])
+            await gate.wait()
+            await ok(scope, receive, send)
+
+        rig = Rig(slow)
+        rig.http().data_received(PLAIN_REQUEST + CHUNKED + b"not a length")
+        gate.set()
+        await rig.run_tasks()
+        assert begun == ["GET"]
+        assert statuses(rig) == [200, 400]
+        rig.transport.peer_ends()
+
+
 class TestDoor:
     async def test_one_connection_too_many_is_told_when_to_come_again(self) -> None:
         rig = Rig(ok, WireLimits(unheard_per_address_max=1, retry_after_seconds=9))
@@ -240,7 +307,8 @@ class TestUpgrade:
         rig = Rig(slow)
         http = rig.http()
         http.data_received(PLAIN_REQUEST + request_bytes())
-        assert status(rig) == 400
+        assert rig.sent() == b""
         gate.set()
-        rig.transport.peer_ends()
         await rig.run_tasks()
+        assert statuses(rig) == [200, 400]
+        rig.transport.peer_ends()

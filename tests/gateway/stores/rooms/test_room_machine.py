@@ -255,5 +255,5 @@ def test_they_do_what_whole_rooms_in_memory_do() -> None:
 
 @pytest.mark.chaos
 def test_they_do_what_whole_rooms_in_memory_do_for_long() -> None:
-    many = settings(max_examples=3000, stateful_step_count=50, deadline=None)
+    many = settings(max_examples=400, stateful_step_count=50, deadline=None)
     run_state_machine_as_test(Journals, settings=many)

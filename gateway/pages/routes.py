@@ -73,7 +73,18 @@ def _of_rooms(views: Views) -> list[BaseRoute]:
             known = False
         return _page(views.room(code)) if known else _to_room(views, request, code)
 
-    return [Route("/rooms", rooms, name="rooms"), Route("/rooms/{code}", room, name="room")]
+    async def spaces(request: Request) -> Response:
+        """What rooms were called once: links to them still lead there."""
+        url = request.url
+        target = url.path.replace("/spaces", "/rooms", 1) + (f"?{url.query}" if url.query else "")
+        return RedirectResponse(target, status_code=308, headers=page_headers())
+
+    return [
+        Route("/rooms", rooms, name="rooms"),
+        Route("/rooms/{code}", room, name="room"),
+        Route("/spaces", spaces, name="spaces"),
+        Route("/spaces/{code}", spaces, name="space"),
+    ]
 
 
 def _of_channels(views: Views) -> list[BaseRoute]:

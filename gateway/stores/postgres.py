@@ -172,4 +172,6 @@ def _engine(url: str, session: dict[str, str], **options: Any) -> AsyncEngine:
         except asyncpg.PostgresError as error:
             raise unusable(error) from error
 
-    return create_async_engine("postgresql+asyncpg://", async_creator=connect, **options)
+    # What people said, and who they are, is in no log of an error.
+    hidden = {"hide_parameters": True} | options
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, **hidden)

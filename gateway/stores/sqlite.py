@@ -118,6 +118,7 @@ def _engine(path: Path, *, connections: int, begin: str, read_only: bool) -> Eng
         poolclass=QueuePool,
         pool_size=connections,
         max_overflow=0,
+        hide_parameters=True,  # What people said, and who they are, is in no log of an error.
         # Without isolation_level the module would begin by itself, later and without IMMEDIATE.
         connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS, "isolation_level": None},
     )

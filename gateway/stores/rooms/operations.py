@@ -4,7 +4,7 @@ Invariant: an operation that comes twice changes nothing the second time. Its an
 effects, which may be empty: what a room was told is read by offset (`reads.events_since`), never inferred.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.stores.interface import Refusal
 from sessions import polls, room_events
@@ -43,7 +43,7 @@ class ActInRoom:
 
     tenant_id: str
     room_id: str
-    event: room_events.Event
+    event: room_events.Event = field(repr=False)  # What people say is in no log.
     boot_id: str
     now_ms: int
 
@@ -104,7 +104,7 @@ class ActInPoll:
 
     tenant_id: str
     poll_id: str
-    event: polls.Event
+    event: polls.Event = field(repr=False)  # Who votes how is in no log.
     now_ms: int
 
 

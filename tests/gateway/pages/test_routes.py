@@ -85,6 +85,12 @@ def test_captions_go_along_to_a_room_and_nothing_else_does() -> None:
     assert asked.headers["location"] == "/rooms/XJ9K2M"
 
 
+@pytest.mark.parametrize("path", ["", "/xj9k2m", "?code=xj9k2m", "/xj9k2m?captions=hall"])
+def test_what_was_called_a_space_is_a_room(path: str) -> None:
+    answer = client().get(f"/spaces{path}", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (308, f"/rooms{path}")
+
+
 @pytest.mark.parametrize("typed", ["XO9K2M", "XJ9K2", "XJ9K2MM", "<script>", "a" * 5000, "ßß9K2M"])
 def test_what_is_no_room_code_is_refused_in_words(typed: str) -> None:
     answer = client().get("/rooms", params={"code": typed})

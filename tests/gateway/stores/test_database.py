@@ -36,6 +36,13 @@ class TestBoth:
         await database.write(lambda connection: connection.execute(insert(boots), [boot("a", 1234)]).close())
         assert await database.read(leases) == {"a": 1234}
 
+    async def test_an_error_says_nothing_of_what_was_to_be_written(self, database: Database) -> None:
+        twice = [boot("a"), boot("a")]
+        with pytest.raises(IntegrityError) as refused:
+            await database.write(lambda connection: connection.execute(insert(boots), twice).close())
+        assert "hidden" in str(refused.value)
+        assert "'host'" not in str(refused.value)
+
     async def test_an_error_undoes_the_transaction_and_is_raised_as_it_is(self, database: Database) -> None:
         def fails(connection: Connection) -> None:
             connection.execute(insert(boots), [boot("a")])

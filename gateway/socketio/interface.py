@@ -44,7 +44,8 @@ class Client(Protocol):
         """Send an event; a payload is JSON, with bytes anywhere in lists and dicts of it.
 
         `orjson.Fragment` stands for JSON that is encoded already. A client for which too much is kept is
-        dropped, and connects again. Raises TypeError for a payload that is neither.
+        dropped, and connects again. Raises TypeError for a payload that is neither, ValueError for one with
+        more than ten pieces of bytes.
         """
 
     async def ask(self, event: str, *payloads: Any, within_seconds: float = 10.0) -> Sequence[Any]:

@@ -95,10 +95,13 @@ class Encoded:
 
 
 def encoded(packet: Packet) -> Encoded:
-    """Return a packet as it leaves. Raises TypeError for data that is neither JSON nor bytes."""
+    """Return a packet as it leaves. Raises TypeError for data that is neither JSON nor bytes, ValueError for
+    more pieces of bytes than clients take."""
     parts = packet.encode()
     if isinstance(parts, str):
         return Encoded(MESSAGE + parts)
+    if len(parts) > 1 + ATTACHMENTS_MAX:
+        raise ValueError(f"a packet may have at most {ATTACHMENTS_MAX} attachments")
     return Encoded(MESSAGE + parts[0], tuple(map(bytes, parts[1:])))
 
 
@@ -122,12 +125,12 @@ def refusal(namespace: str, message: str, data: Mapping[str, Any]) -> Encoded:
 
 
 def event(name: str, payloads: Sequence[Any], ack_id: int | None = None) -> Encoded:
-    """Return an event; with an `ack_id` it asks for an answer. Raises TypeError as `encoded`."""
+    """Return an event; with an `ack_id` it asks for an answer. Raises as `encoded`."""
     return encoded(Packet(EVENT, [name, *payloads], id=ack_id))
 
 
 def answer(ack_id: int, payload: Any) -> Encoded:
-    """Return the answer to an event that asked for one. Raises TypeError as `encoded`."""
+    """Return the answer to an event that asked for one. Raises as `encoded`."""
     return encoded(Packet(ACK, [payload], id=ack_id))
 
 

@@ -1,7 +1,7 @@
 """What a client says, message by message, and what it cannot say."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from gateway.socketio import conversation as said
@@ -76,6 +76,7 @@ def test_the_pieces_together_are_bounded_as_one_message(talk: Conversation) -> N
         talk.receive_binary(b"x" * 100)
 
 
+@settings(deadline=None)
 @given(
     messages=some.lists(some.binary(max_size=20) | some.text('0123456b[]{}"-,/a', max_size=20), max_size=10)
 )

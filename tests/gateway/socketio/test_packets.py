@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from gateway.socketio import packets
@@ -24,6 +24,19 @@ def of_the_protocol(value: Any) -> bool:
     if isinstance(value, dict):
         return "_placeholder" not in value and all(map(of_the_protocol, value.values()))
     return all(map(of_the_protocol, value)) if isinstance(value, list) else True
+
+
+def pieces(value: Any) -> int:
+    """How many pieces of bytes are in it."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return sum(map(pieces, value)) if isinstance(value, list) else isinstance(value, bytes)
+
+
+def test_as_many_pieces_of_bytes_as_clients_take() -> None:
+    assert packets.event("e", [[b"x"] * packets.ATTACHMENTS_MAX]).count == 1 + packets.ATTACHMENTS_MAX
+    with pytest.raises(ValueError, match="at most 10"):
+        packets.event("e", [[b"x"] * (packets.ATTACHMENTS_MAX + 1)])
 
 
 def test_an_event_without_bytes_is_one_text() -> None:
@@ -62,11 +75,16 @@ def test_a_refusal_carries_its_namespace() -> None:
     )
 
 
+@settings(deadline=None)
 @given(
     payloads=some.lists(JSON.filter(of_the_protocol), max_size=3), ack_id=some.none() | some.integers(0, 9999)
 )
 def test_what_is_sent_is_what_comes(payloads: list[Any], ack_id: int | None) -> None:
-    sent = packets.event("e", payloads, ack_id)
+    try:
+        sent = packets.event("e", payloads, ack_id)
+    except ValueError:
+        assert pieces(payloads) > packets.ATTACHMENTS_MAX
+        return
     first, *attachments = sent.record.split("\x1e")
     packet = packets.decoded(first[1:])
     assert packet.attachment_count == len(attachments)
@@ -108,6 +126,7 @@ def test_bytes_deep_down_are_refused_and_not_a_fault_of_ours() -> None:
         packets.completed(packet, [b"x"])
 
 
+@settings(deadline=None)
 @given(text=some.text() | some.text('0123456[]{}"-,/ab:_placeholdernum'))
 def test_whatever_comes_is_a_packet_or_refused(text: str) -> None:
     try:

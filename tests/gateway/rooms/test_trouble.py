@@ -27,7 +27,7 @@ class Outage:
             future.set_exception(StoreDown("away"))
             return future
 
-        self._process.store.writer.submit = submit  # type: ignore[method-assign]
+        self._process.store.writer.submit = submit  # type: ignore[method-assign, assignment]
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,5 +1,7 @@
 """The page of a room: every state, what is kept when the connection is lost, and what is said to whom."""
 
+import json
+
 import pytest
 from playwright.async_api import Page, expect
 
@@ -10,6 +12,10 @@ from tests.pages.waiting import gone, until, viewer
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
+KEPT_ANSWER = (
+    "const kept = sessionStorage.getItem('join'); if (kept) far.answers['room:join'] = JSON.parse(kept);"
+)
+"""What the room answers is what the test has put into the tab."""
 STORED = {"ok": True, "message": message(4, "bob", "kept")}
 
 
@@ -52,23 +58,22 @@ async def test_a_guest_has_no_tools_of_a_host(stage: Stage, open_page: Open) -> 
         await expect(page.get_by_role("button", name=name)).to_have_count(0)
 
 
-@pytest.mark.parametrize(
-    ("code", "says"),
-    [
-        ("ROOM_FULL", "This room is full"),
-        ("KICKED_OUT", "removed you"),
-        ("ROOM_CLOSED", "This room is closed"),
-        ("NOT_FOUND", "no such room"),
-        ("TOKEN_EXPIRED", "no longer valid"),
-    ],
-)
-async def test_a_refusal_says_why_and_what_next(stage: Stage, open_page: Open, code: str, says: str) -> None:
-    before = f"far.answers['room:join'] = {{ok: false, code: '{code}', error: 'No.'}}"
-    page = (await enter(stage, open_page, before=before)).page
-    await expect(page.get_by_role("alert").first).to_contain_text(says)
-    await expect(page.locator("#notice small")).to_contain_text(code)
-    await expect(page.locator("#notice .row > *").first).to_be_visible()
-    await expect(page.locator("#room")).to_be_hidden()
+async def test_a_refusal_says_why_and_what_next(stage: Stage, open_page: Open) -> None:
+    company = await enter(stage, open_page, before=KEPT_ANSWER)
+    page = company.page
+    for code, says in {
+        "ROOM_FULL": "This room is full",
+        "KICKED_OUT": "removed you",
+        "ROOM_CLOSED": "This room is closed",
+        "NOT_FOUND": "no such room",
+        "TOKEN_EXPIRED": "no longer valid",
+    }.items():
+        await page.evaluate("(join) => sessionStorage.setItem('join', join)", json.dumps(refusal(code)))
+        await page.reload()
+        await expect(page.get_by_role("alert").first).to_contain_text(says)
+        await expect(page.locator("#notice small")).to_contain_text(code)
+        await expect(page.locator("#notice .row > *").first).to_be_visible()
+        await expect(page.locator("#room")).to_be_hidden()
 
 
 async def test_a_full_room_is_tried_again_on_demand(stage: Stage, open_page: Open) -> None:
@@ -235,43 +240,39 @@ async def test_bars_move_with_the_counts_and_keep_what_somebody_is_choosing(
     await expect(page.locator(".choice-count").first).to_have_text("3 · 25 %")
 
 
-@pytest.mark.parametrize(
-    ("more", "says"),
-    [
+async def test_why_counts_are_not_shown_is_said(stage: Stage, open_page: Open) -> None:
+    reasons: list[tuple[Shape, str]] = [
         ({"results": "after_vote"}, "shown when you have voted"),
         ({"results": "after_close"}, "shown when the poll is closed"),
         ({"results": "host"}, "Only the host sees"),
         ({"visibility": "anonymous"}, "from the fifth vote on"),
         ({"allow_change": False}, "cannot be changed"),
-    ],
-)
-async def test_why_counts_are_not_shown_is_said(
-    stage: Stage, open_page: Open, more: dict[str, object], says: str
-) -> None:
-    page = (await enter(stage, open_page, joined=view(polls=[poll("p1", **more)]))).page  # type: ignore[arg-type]
-    await expect(page.locator(".poll .hint")).to_contain_text(says)
-    await expect(page.locator(".choice-bar").first).to_be_hidden()
+    ]
+    polls = [poll(f"p{at}", **more) for at, (more, _) in enumerate(reasons)]
+    page = (await enter(stage, open_page, joined=view(polls=polls))).page
+    for at, (_, says) in enumerate(reasons):
+        card = page.locator(f"[data-poll=p{at}]")
+        await expect(card.locator(".hint")).to_contain_text(says)
+        await expect(card.locator(".choice-bar").first).to_be_hidden()
 
 
-@pytest.mark.parametrize(
-    ("votes", "winners", "says"),
-    [
-        ((3, 1), ["1"], "“Yes” won."),
-        ((2, 2), ["1", "2"], "A tie between “Yes” and “No”."),
-        ((0, 0), [], "Nobody voted."),
-    ],
-)
-async def test_a_closed_poll_has_its_result_in_words(
-    stage: Stage, open_page: Open, votes: tuple[int, int], winners: list[str], says: str
-) -> None:
-    over = poll("p1", *votes, state="closed", winners=winners, my_vote=["1"] if sum(votes) else [])
-    page = (await enter(stage, open_page, joined=view(polls=[over]))).page
-    await expect(page.locator(".poll")).to_contain_text(says)
-    await expect(page.locator(".tag.won:visible")).to_have_text(
-        ["Winner", "Tie", "Tie"][len(winners) - 1 : 2 * len(winners) - 1] if winners else []
-    )
+async def test_a_closed_poll_has_its_result_in_words(stage: Stage, open_page: Open) -> None:
+    results: list[tuple[tuple[int, int], list[str], list[str], str]] = [
+        ((3, 1), ["1"], ["Winner"], "“Yes” won."),
+        ((2, 2), ["1", "2"], ["Tie", "Tie"], "A tie between “Yes” and “No”."),
+        ((0, 0), [], [], "Nobody voted."),
+    ]
+    polls = [
+        poll(f"p{at}", *votes, state="closed", winners=winners, my_vote=["1"] if winners else [])
+        for at, (votes, winners, _, _) in enumerate(results)
+    ]
+    page = (await enter(stage, open_page, joined=view(polls=polls))).page
+    for at, (_, _, marks, says) in enumerate(results):
+        card = page.locator(f"[data-poll=p{at}]")
+        await expect(card).to_contain_text(says)
+        await expect(card.locator(".tag.won:visible")).to_have_text(marks)
     await expect(page.locator(".poll input:visible")).to_have_count(0)
-    await expect(page.get_by_role("button", name="Vote", exact=True)).to_be_hidden()
+    await expect(page.get_by_role("button", name="Vote", exact=True)).to_have_count(0)
 
 
 async def test_who_is_removed_is_told_and_may_go_elsewhere(stage: Stage, open_page: Open) -> None:

@@ -1,7 +1,7 @@
 /** The chat of a room: every message once, following the newest unless the reader has scrolled up. */
 
 import { called, linked, named } from "./display.js";
-import { make } from "./dom.js";
+import { make, soon } from "./dom.js";
 import { moment, read } from "./times.js";
 
 /** @import {Message} from "./snapshot.js" */
@@ -40,6 +40,7 @@ export class Chat {
     this.me = "";
     this.following = true;
     this.unread = 0;
+    this.asked = false;
     this.offset = 0;
     /** @type {{user: string, at: number} | null} who wrote last, so that a second message needs no name */
     this.last = null;
@@ -133,9 +134,16 @@ export class Chat {
     return entry;
   }
 
+  /** Many messages at once are scrolled to once: each time the page has to be laid out for it. */
   #follow() {
-    if (this.following) this.#toEnd();
-    else this.#tell();
+    if (!this.following) this.#tell();
+    else if (!this.asked) {
+      this.asked = true;
+      soon(() => {
+        this.asked = false;
+        if (this.following) this.#toEnd();
+      });
+    }
   }
 
   #toEnd() {

@@ -128,6 +128,12 @@ export function setState(phase, text) {
   if (label && label.textContent !== text) label.textContent = text;
 }
 
+/** With the next frame; a hidden page gets none, and must not pile up work for when it is shown again. @param {() => void} draw */
+export function soon(draw) {
+  if (document.hidden) setTimeout(draw, 50);
+  else requestAnimationFrame(draw);
+}
+
 /** Buttons with `data-close` close the dialog that they are in. */
 export function wireDialogs() {
   for (const button of document.querySelectorAll("[data-close]")) {

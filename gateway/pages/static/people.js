@@ -1,7 +1,7 @@
 /** Who is in the room, in the order of coming, and what its host may do with them. */
 
 import { called, named } from "./display.js";
-import { make } from "./dom.js";
+import { make, soon } from "./dom.js";
 
 /** @import {Present, Snapshot} from "./snapshot.js" */
 
@@ -46,10 +46,10 @@ export class People {
   #later() {
     if (this.asked) return;
     this.asked = true;
-    const draw = () => { this.asked = false; this.#draw(); };
-    // A hidden page gets no animation frames.
-    if (document.hidden) setTimeout(draw, 50);
-    else requestAnimationFrame(draw);
+    soon(() => {
+      this.asked = false;
+      this.#draw();
+    });
   }
 
   #draw() {

@@ -1,7 +1,7 @@
 /** Draws a `Roll` into a stage: changes only the lines that changed, and scrolls only when a line comes. */
 
 import { Roll, LINE_MAX } from "./captions.js";
-import { direction, make } from "./dom.js";
+import { direction, make, soon } from "./dom.js";
 
 /** @import {Subtitle} from "./messages.js" */
 
@@ -66,10 +66,10 @@ export class Screen {
   #later() {
     if (this.asked) return;
     this.asked = true;
-    // A hidden page gets no animation frames, and must not pile up work for when it is shown again.
-    const draw = () => { this.asked = false; this.#draw(); };
-    if (document.hidden) setTimeout(draw, 50);
-    else requestAnimationFrame(draw);
+    soon(() => {
+      this.asked = false;
+      this.#draw();
+    });
   }
 
   #draw() {

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.crowd import LoadFailed
@@ -98,7 +99,7 @@ def run(makers: Makers, around: Surroundings, wanted: Mapping[str, str], console
                 results += scenario.run(_ticker(progress, task, name, before))
             except LoadFailed as error:
                 failures[name] = str(error)
-            how = "[bold red]failed[/]" if name in failures else "[green]done[/]"
+            how = f"[bold red]failed[/]: {escape(failures[name])}" if name in failures else "[green]done[/]"
             console.print(f"{name} {how} in {time.monotonic() - began:.0f} s")
             before += scenario.steps
             progress.update(task, completed=before, far="")

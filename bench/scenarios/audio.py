@@ -105,9 +105,9 @@ class Audio:
 
     publishers: int = 200
     frames: int = 500
-    frames_in_time: int = 50
+    frames_in_time: int = 25
     passes: int = 5
-    seconds: float = 8.0
+    seconds: float = 6.0
     around: Surroundings = field(default_factory=Surroundings)
 
     @property

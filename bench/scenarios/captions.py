@@ -29,7 +29,7 @@ class Captions:
 
     talks: int = 2
     viewers: int = 50
-    seconds: float = 16.0
+    seconds: float = 12.0
     warm_up_seconds: float = 4.0
     understood_percent_min: float = UNDERSTOOD_PERCENT_MIN
     around: Surroundings = field(default_factory=Surroundings)

@@ -22,7 +22,7 @@ class Churn:
     clients: int = 300
     rate: float = 60.0
     captions: float = 20.0
-    seconds: float = 10.0
+    seconds: float = 8.0
     around: Surroundings = field(default_factory=Surroundings)
 
     @property

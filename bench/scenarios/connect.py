@@ -74,7 +74,7 @@ class Connect:
     at_once: int = 50
     passes: int = 7
     rate: float = 200.0
-    seconds: float = 6.0
+    seconds: float = 5.0
     around: Surroundings = field(default_factory=Surroundings)
 
     @property

@@ -83,7 +83,7 @@ class Fanout:
     burst: int = 4
     passes: int = 5
     rate: float = 20.0
-    seconds: float = 8.0
+    seconds: float = 6.0
     around: Surroundings = field(default_factory=Surroundings)
 
     @property

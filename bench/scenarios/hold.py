@@ -46,9 +46,8 @@ class Hold:
                 fleet.prepare()
                 each = (resident_bytes(server.pid) - before) / count / 1024
                 tick(f"holding {count:,} connections")
-                # The first ping comes half an interval early, so that not all come at once.
-                warm_up = PING_INTERVAL_SECONDS / 2 if self.seconds >= PING_INTERVAL_SECONDS else 0.0
-                total = fleet.run(self.around, self.seconds, watch, warm_up)
+                # The first ping comes within an interval, then one in each: all are pinged meanwhile.
+                total = fleet.run(self.around, self.seconds, watch, 0.0)
         percent = watch.cpu_percent() or 0.0
         name = f"CPU with {count:,} connections, pinged"
         return [

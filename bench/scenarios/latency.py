@@ -100,7 +100,7 @@ class Latency:
 
     streams: int = 10
     viewers: int = 1000
-    seconds: float = 12.0
+    seconds: float = 8.0
     around: Surroundings = field(default_factory=Surroundings)
 
     @property

@@ -95,7 +95,7 @@ class Mixed:
     """A mix for `seconds`."""
 
     mix: Mix = field(default_factory=Mix)
-    seconds: float = 10.0
+    seconds: float = 6.0
     around: Surroundings = field(default_factory=Surroundings)
 
     @property

@@ -35,9 +35,9 @@ class Slow:
 
     viewers: int = 100
     frozen: int = 20
-    rate: float = 60.0
+    rate: float = 80.0
     characters: int = 2000
-    seconds: float = 8.0
+    seconds: float = 6.0
     around: Surroundings = field(default_factory=Surroundings)
 
     @property

@@ -32,7 +32,7 @@ class Soak:
     """A mix for `seconds`; give hours."""
 
     mix: Mix = field(default_factory=Mix)
-    seconds: float = 16.0
+    seconds: float = 10.0
     around: Surroundings = field(default_factory=Surroundings)
 
     @property

@@ -17,6 +17,7 @@ from auth.tokens import KeyRing
 from gateway import clock
 from gateway.alarms import Alarms
 from gateway.backing import Backing
+from gateway.calls import composition as calls
 from gateway.chosen import engine_settings
 from gateway.fanout.channel import Track
 from gateway.foyer import page_context
@@ -152,6 +153,16 @@ class Gateway:
         )
         self.rooms = compose(settings, ground, self.hall, self.door, self.plans, self.idempotency)
         backing.tell_rooms(self.rooms.rooms.told)
+        self.calls = calls.compose(
+            settings,
+            calls.Ground(
+                backing.database, backing.writer, backing.call_topics, lambda: backing.boot.id,
+                shared=backing.shared,
+            ),
+            alarms, self.door, self.idempotency,
+        )  # fmt: skip
+        self.calls.register(backing.reaper)
+        self.hall.register(self.calls.receiver, calls.BEGINNING)
 
     def _routes(self, guard: Guard, keys: KeyRing) -> list[BaseRoute]:
         backing = self.backing
@@ -181,6 +192,7 @@ class Gateway:
             *rooms.routes(guard, self.rooms.desk),
             *poll_results.routes(guard, self.rooms.desk),
             *housekeeping.routes(guard, backing.room_deadlines),
+            *self.calls.routes(guard),
             *development.routes(self.settings, keys),
             *page_routes(page_context(self.settings, self.hub, self.catalogue, self.plans)),
         ]
@@ -217,6 +229,7 @@ class Gateway:
         self._tasks.start(self._every(FLUSH_SECONDS, self.backing.book.flush), name="session book")
         self._tasks.start(self._heed_admins(), name="sessions to end")
         self._tasks.start(self.rooms.run(), name="rooms")
+        self._tasks.start(self.calls.run(), name="calls")
 
     async def drain(self) -> None:
         """Take nothing new; what is open is closed by the server."""
@@ -235,6 +248,7 @@ class Gateway:
     async def _stop(self) -> None:
         await self._tasks.aclose()
         await self.rooms.rooms.aclose()
+        await self.calls.calls.aclose()
         for session in list(self.hub.sessions.values()):
             self.hub.end(session, State.INTERRUPTED, "restart")
         await self.pool.aclose(deadline_seconds=min(3.0, self.settings.shutdown_seconds / 2))

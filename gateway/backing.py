@@ -80,7 +80,7 @@ class Backing:
         self.boot = Boot(self.database, socket.gethostname(), settings.boot_lease_seconds, self._rebooted)
         self.book = SessionBook(self.writer, self.boot.id, self.bounds, ended_elsewhere)
         self.recovery = Recovery(
-            self.database, Settlements(plans), self.bounds, self.boot, alone=not self._shared,
+            self.database, Settlements(plans), self.bounds, self.boot, alone=not self.shared,
             recovered=self._audit_later, giving_back=partial(give_back_seats, bounds=self.room_bounds),
         )  # fmt: skip
         self._fenced = fenced
@@ -89,7 +89,8 @@ class Backing:
         self.leases: Leases = MemoryLeases(clock.steady)
         self.archive: Archive | None = None
         self.presence: RedisPresence | None = None
-        self.topics: Topics = MemoryTopics(alone=not self._shared)
+        self.topics: Topics = MemoryTopics(alone=not self.shared)
+        self.call_topics: Topics = MemoryTopics(alone=not self.shared)
         if settings.redis_url is not None:
             self._use_redis(settings, settings.redis_url.get_secret_value(), serves)
         self.rates = rates_behind(self._link)
@@ -104,14 +105,15 @@ class Backing:
         self._opened = False
 
     @property
-    def _shared(self) -> bool:
+    def shared(self) -> bool:
+        """Whether other processes may write to the same database."""
         return self.database.dialect != "sqlite"
 
     def _use_redis(self, settings: Settings, url: str, serves: Callable[[str, Track], bool]) -> None:
         self._link = link = RedisLink(url, self.condition, settings.redis_timeout_seconds)
         self.leases = RedisLeases(link)
         self.presence = RedisPresence(link)
-        self.topics = RedisTopics(link)
+        self.topics, self.call_topics = RedisTopics(link), RedisTopics(link)
         limits = HistoryLimits(settings.history_finals_max, settings.history_bytes_max)
         self.archive = Archive(RedisCaptions(link, limits, settings.channel_idle_seconds), serves)
 
@@ -119,7 +121,7 @@ class Backing:
         self.reaper.register("session", sessions_due(self.database, self.bounds))
         self.reaper.register("idempotency_key", idempotency_keys_due(self.database))
         self.room_deadlines.register(self.reaper)
-        if self._shared:
+        if self.shared:
             interval_seconds = settings.boot_lease_seconds / 3
             self.reaper.register("boot", self.recovery.due, interval_seconds=interval_seconds)
 
@@ -149,10 +151,12 @@ class Backing:
             self._tasks.start(self.archive.run(), name="archive")
         if self.presence is not None:
             self._tasks.start(self._stay_present(self.presence), name="presence")
-        if isinstance(self.topics, RedisTopics):
-            self._tasks.start(self.topics.run(), name="topics")
+        for topics in (self.topics, self.call_topics):
+            if isinstance(topics, RedisTopics):
+                self._tasks.start(topics.run(), name="topics")
         log.info("Rate limiter started successfully")
         log.info("Session monitor started successfully")
+        log.info("Call invitation expiration job started")
 
     async def aclose(self, deadline_seconds: float) -> None:
         """Write what was submitted, tell what was settled, and close. Sessions are over by now."""

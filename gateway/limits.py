@@ -4,6 +4,7 @@ Invariant: every limit is a setting, 0 turns it off, and what is refused has use
 """
 
 import ipaddress
+from collections.abc import Awaitable
 from functools import lru_cache
 
 from auth.crowd import Crowd, CrowdLimits
@@ -41,6 +42,10 @@ class DoorLimits:
         self.address = Rate(
             "address", "requests without a valid token from this address", settings.address_rate_limit
         )
+        self.call_user = Rate("call_user", "tries to call", settings.call_user_rate_limit)
+        self.call_address = Rate(
+            "call_address", "tries to call from this address", settings.call_address_rate_limit
+        )
         self._waiting = Crowd(
             "connections without a token",
             CrowdLimits(settings.address_unauthenticated_max, settings.unauthenticated_max),
@@ -50,8 +55,12 @@ class DoorLimits:
 
     async def count(self, key: str, *rates: Rate) -> Admitted:
         """Count one more for `key` with every rate, or with none. Raises RateLimited."""
+        return await self._counted(self._rates.admit(key, rates))
+
+    @staticmethod
+    async def _counted(admitting: Awaitable[Admitted]) -> Admitted:
         try:
-            admitted = await self._rates.admit(key, rates)
+            admitted = await admitting
         except RateLimited as refusal:
             for standing in refusal.standings:
                 if standing.wait_micro:
@@ -60,6 +69,12 @@ class DoorLimits:
         for standing in admitted.standings:
             RATE_DECISIONS.labels(standing.rate.name, "admitted").inc()
         return admitted
+
+    async def count_call(self, principal: Principal, address: str) -> Admitted:
+        """Count a try to call, of a user and from an address, with both or with neither. Raises
+        RateLimited."""
+        keyed = [(address_key(address), self.call_address), (user_key(principal), self.call_user)]
+        return await self._counted(self._rates.admit_together("calls", keyed))
 
     async def count_connection(self, principal: Principal) -> Admitted:
         """Count a new live connection of a user. Raises RateLimited."""

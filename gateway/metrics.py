@@ -138,3 +138,16 @@ TOPICS_DROPPED = Counter(
     "stagedoor_topics_dropped_total", "What was not told to other processes, which read it instead",
     registry=REGISTRY,
 )  # fmt: skip
+CALLS = Counter("stagedoor_calls_total", "Calls that are over, by outcome", ["outcome"], registry=REGISTRY)
+CALL_RING_SECONDS = Histogram(
+    "stagedoor_call_ring_seconds", "From the ring of a call to its acceptance", registry=REGISTRY,
+    buckets=(1, 2, 5, 10, 20, 30, 45, 60),
+)  # fmt: skip
+CALL_CONNECT_SECONDS = Histogram(
+    "stagedoor_call_connect_seconds", "From the acceptance of a call until both sides are in the media",
+    registry=REGISTRY, buckets=(0.25, 0.5, 1, 2, 5, 10, 20, 30),
+)  # fmt: skip
+CALL_SECONDS = Histogram(
+    "stagedoor_call_seconds", "How long calls were connected", registry=REGISTRY,
+    buckets=(10, 30, 60, 180, 600, 1800, 3600, 7200),
+)  # fmt: skip

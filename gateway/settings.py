@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gateway.call_settings import CallSettings
 from sessions.messages import Language
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -24,7 +25,7 @@ REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Settings(BaseSettings):
+class ServerSettings(BaseSettings):
     """Settings by the name of their environment variable, in lower case here. A limit of 0 is off."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
@@ -284,7 +285,7 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _together(self) -> "Settings":
+    def _together(self) -> "ServerSettings":
         if self.environment == "production" and self.jwt_secret is None:
             raise ValueError(
                 "JWT_SECRET is missing, and production does not start without one. "
@@ -303,6 +304,10 @@ class Settings(BaseSettings):
     def json_logs(self) -> bool:
         """Whether logs are lines of JSON."""
         return (self.log_format or ("json" if self.environment == "production" else "text")) == "json"
+
+
+class Settings(CallSettings, ServerSettings):
+    """Every setting of a server: those here, and then those of calls."""
 
 
 def _parts(value: Any) -> Any:

@@ -19,10 +19,8 @@ CANDIDATE_CHARACTERS_MAX = 1024
 
 CallId = Annotated[str, Field(alias="callId", min_length=1, max_length=CALL_ID_CHARACTERS)]
 # PostgreSQL has no texts with the character NUL.
-DeviceId = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=DEVICE_CHARACTERS_MAX, pattern=r"^[^\x00]*$"),
-    Field(alias="deviceId"),
+DeviceName = Annotated[
+    str, StringConstraints(min_length=1, max_length=DEVICE_CHARACTERS_MAX, pattern=r"^[^\x00]*$")
 ]
 Side = Literal["creator", "fan"]
 ShownReason = Literal[
@@ -135,7 +133,7 @@ class NameDevice(ClientEvent):
 
     event: ClassVar[str] = "call:device"
     ack: ClassVar[type[Accepted]] = CallsOpen
-    device_id: DeviceId
+    device_id: Annotated[DeviceName, Field(alias="deviceId")]
 
 
 class Heartbeat(ClientEvent):

@@ -87,9 +87,9 @@ class CoolingDown(Exception):
     """The creator has rung this fan only just now; `retry_after_ms` until the next ring is possible."""
 
     def __init__(self, retry_after_ms: int) -> None:
-        seconds = -(-retry_after_ms // 1000)
-        super().__init__(f"You have just called this fan: try again in {seconds} s")
         self.retry_after_ms = retry_after_ms
+        self.retry_after_seconds = -(-retry_after_ms // 1000)
+        super().__init__(f"You have just called this fan: try again in {self.retry_after_seconds} s")
 
 
 class BalanceTooLow(Exception):

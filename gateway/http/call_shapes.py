@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.http.admin_shapes import Body, Cursor, PageLimit, UserName
-from sessions.call_messages import CallBody, CallView, DeviceId
+from sessions.call_messages import CallBody, CallView, DeviceName
 from sessions.call_records import CallType
 
 
@@ -25,13 +25,13 @@ class Initiate(_NamedBody):
 
     fan_id: Annotated[UserName, Field(alias="fanId")]
     call_type: Annotated[CallType, Field(alias="callType")]
-    device_id: DeviceId | None = None
+    device_id: Annotated[DeviceName | None, Field(alias="deviceId")] = None
 
 
 class OnDevice(_NamedBody):
     """Which device of the one who asks this is."""
 
-    device_id: DeviceId | None = None
+    device_id: Annotated[DeviceName | None, Field(alias="deviceId")] = None
 
 
 class Nothing(Body):
@@ -47,7 +47,7 @@ class HeartbeatBody(OnDevice):
 class DeviceQuery(_Named):
     """Which device asks: credentials for the media are for the one that called or accepted."""
 
-    device_id: DeviceId | None = None
+    device_id: Annotated[DeviceName | None, Field(alias="deviceId")] = None
 
 
 class CallAnswer(CallView):

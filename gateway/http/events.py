@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from sessions.call_messages import CALL_CLIENT_EVENTS, CALL_SERVER_EVENTS
 from sessions.payloads import Accepted, ClientEvent, EventRefused, Payload, ServerEvent
 from sessions.poll_messages import (
     ClosePoll,
@@ -69,11 +70,12 @@ class EventFailed(ServerEvent, EventRefused):
 
 CLIENT_EVENTS: tuple[type[ClientEvent], ...] = (
     RenewToken, JoinRoom, LeaveRoom, SendMessage, SendTyping, CreatePoll, EditPoll, OpenPoll, Vote,
-    ClosePoll,
+    ClosePoll, *CALL_CLIENT_EVENTS,
 )  # fmt: skip
 SERVER_EVENTS: tuple[type[ServerEvent], ...] = (
     RoomAuthenticated, TokenExpiring, EventFailed, RoomJoined, ParticipantJoined, ParticipantLeft,
     RoomMessage, HostChanged, RoomClosed, Typing, PollCreated, PollUpdated, PollClosed,
+    *CALL_SERVER_EVENTS,
 )  # fmt: skip
 MORE_ANSWERS: dict[type[ClientEvent], tuple[type[Accepted], ...]] = {JoinRoom: (Resumed,)}
 """Answers of events that can be accepted in more than one way."""

@@ -37,7 +37,8 @@ async def body_of(request: Request, model: type[Model], *, optional: bool = Fals
 def query_of(request: Request, model: type[Model]) -> Model:
     """Return the query of a request; names that the model does not know are left out. Raises Refused with
     422."""
-    given = {name: value for name, value in request.query_params.items() if name in model.model_fields}
+    known = {field.alias or name for name, field in model.model_fields.items()}
+    given = {name: value for name, value in request.query_params.items() if name in known}
     return checked(given, model)
 
 

@@ -41,6 +41,22 @@ class Guard:
             raise Refused(403, "NOT_ALLOWED", "This needs the role admin")
         return principal
 
+    async def creator(self, request: HTTPConnection) -> Principal:
+        """Return the creator, or admin, who makes the request. Raises as `admin`."""
+        principal = await self._counted(request)
+        if not principal.may_publish:
+            raise Refused(403, "NOT_ALLOWED", "This needs the role creator")
+        return principal
+
+    async def anybody(self, request: HTTPConnection) -> Principal | None:
+        """Return who makes the request, None if they have no token; those are counted by address. Raises as
+        `limited`."""
+        if "authorization" in request.headers:
+            return await self._counted(request)
+        address = request.client.host if request.client else ""
+        request.scope[ADMITTED] = await self._door.count_stranger(address)
+        return None
+
     async def _counted(self, request: HTTPConnection, *also: Rate) -> Principal:
         principal = await self._principal(request)
         door, scope = self._door, request.scope

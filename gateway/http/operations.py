@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from gateway.http.call_operations import CALL_OPERATIONS, CREDIT_OPERATIONS, PEOPLE_OPERATIONS
 from gateway.http.development import SignedIn, SignIn
 from gateway.http.operation import Operation
 from gateway.http.quota_operations import QUOTA_OPERATIONS
@@ -80,6 +81,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *QUOTA_OPERATIONS,
     *ROOM_OPERATIONS,
     *HOUSEKEEPING,
+    *CALL_OPERATIONS,
+    *PEOPLE_OPERATIONS,
+    *CREDIT_OPERATIONS,
     Operation(
         "POST", "/api/dev/token", "Sign in without a credential; in development, from this machine only",
         {200: SignedIn}, body=SignIn, errors=(403, 413, 415, 422),

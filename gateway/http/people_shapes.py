@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AnyHttpUrl, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from gateway.http.admin_shapes import Body, UserName
+from gateway.http.admin_shapes import Body, Cursor, PageLimit, UserName
 from gateway.http.shapes import Number
 from sessions.privacy import Kind, Policy, Visibility
 
@@ -149,6 +149,13 @@ class KnownFans(_Named):
     next_cursor: Annotated[str | None, Field(alias="nextCursor")]
 
 
+class PeopleQuery(BaseModel):
+    """Which page of a list."""
+
+    limit: PageLimit = 50
+    cursor: Cursor | None = None
+
+
 # --- between them -------------------------------------------------------------------------------------
 
 
@@ -156,8 +163,8 @@ class RelationshipChange(_NamedBody):
     """What a fan did with a creator, as the platform saw it. With `ended` a follow or a subscription is taken
     back. `at` is when, in RFC 3339 with its zone; now if it is not given."""
 
-    creator_id: Annotated[UserName, Field(alias="creatorId")]
-    fan_id: Annotated[UserName, Field(alias="fanId")]
+    creator_id: Annotated[UserName, Field(alias="creatorId", examples=["cleo"])]
+    fan_id: Annotated[UserName, Field(alias="fanId", examples=["noa"])]
     kind: Kind
     ended: bool = False
     at: AwareDatetime | None = None

@@ -6,10 +6,19 @@ own sentence; the table adds the status, the code, and those of its fields that 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
+from auth.agora import BadSeat
+from gateway.stores.calls.operations import UnknownCall
+from gateway.stores.people.changes import UsernameTaken
+from gateway.stores.people.pairs import TooManyBlocks
 from gateway.stores.rooms.operations import TooManyPolls, TooManyRooms, UnknownPoll, UnknownRoom
+from sessions.call_leases import NoLease
+from sessions.calls import AlreadyAnswered, CallOver, InvitationExpired, NotInCall, WrongSide
+from sessions.credits import BadAmount, InsufficientBalance, MonthlyCapReached
+from sessions.invitations import BalanceTooLow, CallsDisabled, CannotCallYourself, CoolingDown, UserBusy
 from sessions.poll_records import BadPoll
 from sessions.polls import (
     AnotherPollOpen,
@@ -20,6 +29,8 @@ from sessions.polls import (
     PollNotOpen,
     VoteFixed,
 )
+from sessions.privacy import NotAllowed, NotLasting
+from sessions.profiles import NotShared
 from sessions.room_codes import NotARoomCode
 from sessions.room_records import BadCapacity
 from sessions.rooms import CannotKick, KickedOut, NotHost, NotInRoom, RoomFull, RoomOver
@@ -28,8 +39,8 @@ from sessions.texts import TextRefused
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """HTTP status and error code; `fields` are the refusal's own under the names that clients know, `param`
-    the name of what was wrong where the refusal does not say it."""
+    """HTTP status and error code; `fields` are the refusal's own, or of what it has, under the names that
+    clients know, `param` the name of what was wrong where the refusal does not say it."""
 
     status: int
     code: str
@@ -38,11 +49,12 @@ class Told:
 
     def of(self, refusal: Exception) -> dict[str, Any]:
         """Return the fields that go with a refusal."""
-        fields = {name: getattr(refusal, own) for name, own in self.fields.items()}
+        fields = {name: attrgetter(own)(refusal) for name, own in self.fields.items()}
         return fields | ({} if self.param is None else {"param": self.param})
 
 
 _NAMED = MappingProxyType({"param": "param"})
+_STANDS = MappingProxyType({"state": "call.state", "version": "call.version"})
 
 RULES: Mapping[type[Exception], Told] = {
     TextRefused: Told(422, "INVALID", _NAMED),
@@ -66,5 +78,26 @@ RULES: Mapping[type[Exception], Told] = {
     PollNotDraft: Told(409, "POLL_NOT_DRAFT"),
     AnotherPollOpen: Told(409, "ANOTHER_POLL_OPEN"),
     VoteFixed: Told(409, "VOTE_FIXED"),
+    UnknownCall: Told(404, "NOT_FOUND"),
+    NotInCall: Told(404, "NOT_FOUND"),
+    CallsDisabled: Told(403, "FEATURE_DISABLED", MappingProxyType({"feature": "feature"})),
+    CannotCallYourself: Told(422, "INVALID", param="fanId"),
+    NotAllowed: Told(403, "NOT_ALLOWED"),
+    WrongSide: Told(403, "NOT_ALLOWED"),
+    UserBusy: Told(409, "USER_BUSY", MappingProxyType({"who": "who"})),
+    CoolingDown: Told(429, "COOLDOWN", MappingProxyType({"retry_after_seconds": "retry_after_seconds"})),
+    BalanceTooLow: Told(402, "INSUFFICIENT_BALANCE"),
+    InsufficientBalance: Told(402, "INSUFFICIENT_BALANCE"),
+    MonthlyCapReached: Told(402, "INSUFFICIENT_BALANCE"),
+    BadAmount: Told(422, "INVALID", param="amount"),
+    AlreadyAnswered: Told(409, "ALREADY_ANSWERED", _STANDS),
+    InvitationExpired: Told(410, "INVITATION_EXPIRED", _STANDS),
+    CallOver: Told(409, "CALL_OVER", _STANDS),
+    NoLease: Told(409, "CALL_NOT_OPEN", _STANDS),
+    BadSeat: Told(422, "INVALID", _NAMED),
+    NotLasting: Told(422, "INVALID", param="kind"),
+    NotShared: Told(404, "NOT_FOUND"),
+    UsernameTaken: Told(409, "USERNAME_TAKEN", _NAMED),
+    TooManyBlocks: Told(409, "TOO_MANY_BLOCKS"),
 }
 """By the class of the refusal."""

@@ -12,12 +12,19 @@ from gateway.stores.memory.rates import MemoryRates
 from gateway.stores.redis.link import RedisLink, RedisLost
 from gateway.stores.redis.rates import RedisRates
 
+Keyed = tuple[str, Rate]
+"""A rate, with the key that it counts for."""
+
 
 class Rates(Protocol):
     """Counts by key (a user, an address) and by the name of a rate."""
 
     async def admit(self, key: str, rates: Sequence[Rate]) -> Admitted:
         """Count one more for `key` with every rate, or with none. Raises RateLimited."""
+
+    async def admit_together(self, name: str, keyed: Sequence[Keyed]) -> Admitted:
+        """Count one more with every rate for its own key, or with none. `name` is that of what is counted:
+        all of its counts are in one place, so it is for what is rare. Raises RateLimited."""
 
 
 class SharedRates:
@@ -34,6 +41,16 @@ class SharedRates:
         except RedisLost:
             return self._memory.admit_now(key, rates)
         self._memory.note(key, rates)
+        return admitted
+
+    async def admit_together(self, name: str, keyed: Sequence[Keyed]) -> Admitted:
+        """Count one more with every rate for its own key, or with none. Raises RateLimited."""
+        try:
+            admitted = await self._redis.admit_together(name, keyed)
+        except RedisLost:
+            return self._memory.admit_together_now(keyed)
+        for key, rate in keyed:
+            self._memory.note(key, [rate])
         return admitted
 
 

@@ -16,7 +16,7 @@ from gateway.stores.columns import is_uuid
 from gateway.stores.cursors import BadCursor, cursor_of, place_of
 from gateway.stores.prepared import Listed, Places
 from sessions.call_effects import Notice, Notify
-from sessions.call_records import Call
+from sessions.call_records import Call, State
 
 _CALL, _EVENT = calls.c, call_events.c
 _NAMES = [column.name for column in _CALL]
@@ -102,6 +102,14 @@ def due(connection: Connection, now_ms: int, most: int) -> list[tuple[str, str]]
         .limit(most)
     )
     return [(tenant_id, call_id) for tenant_id, call_id in connection.execute(query)]
+
+
+def lost_callers(connection: Connection, most: int) -> list[Call]:
+    """Return calls that ring while nobody knows of a connection of their caller."""
+    query = select(calls).where(
+        _CALL.ended_at.is_(None), _CALL.state == State.RINGING.value, _CALL.caller_lost_at.is_not(None)
+    )
+    return [call_of(row) for row in connection.execute(query.limit(most)).mappings()]
 
 
 def told_lately(connection: Connection, since_ms: int, most: int) -> list[Told]:

@@ -36,6 +36,17 @@ class MemoryRates:
             [(rate, self._window(key, rate, now_micro)) for rate in rates if rate.count_max], now_micro
         )
 
+    async def admit_together(self, _name: str, keyed: Sequence[tuple[str, Rate]]) -> Admitted:
+        """Count one more with every rate for its own key, or with none. Raises RateLimited."""
+        return self.admit_together_now(keyed)
+
+    def admit_together_now(self, keyed: Sequence[tuple[str, Rate]]) -> Admitted:
+        """Do what `admit_together` does, for callers that cannot await. Raises RateLimited."""
+        now_micro = round(self._now() * MICRO)
+        return admit(
+            [(rate, self._window(key, rate, now_micro)) for key, rate in keyed if rate.count_max], now_micro
+        )
+
     def note(self, key: str, rates: Sequence[Rate]) -> None:
         """Count one more that was let in elsewhere."""
         now_micro = round(self._now() * MICRO)

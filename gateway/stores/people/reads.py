@@ -8,7 +8,7 @@ from auth.principal import user_uuid
 from gateway.stores.cursors import cursor_of, place_of
 from gateway.stores.people.rows import Person, person_of, relationship_of
 from gateway.stores.people.schema import blocks, media_uids, relationships, users
-from sessions.privacy import Relationship, Standing
+from sessions.privacy import Standing
 
 _USER, _KNOWS, _BLOCK = users.c, relationships.c, blocks.c
 
@@ -64,11 +64,11 @@ def met(connection: Connection, tenant_id: str, creator: str, fan: str) -> Met:
 
 
 def known_fans(
-    connection: Connection, tenant_id: str, creator: str, limit: int, cursor: str | None
+    connection: Connection, tenant_id: str, of: str, limit: int, cursor: str | None
 ) -> tuple[list[Met], str | None]:
     """Return the fans with whom a creator has a relationship, the latest first, and the cursor of those that
     follow (None: there are none). Raises BadCursor."""
-    creator_id = user_uuid(tenant_id, creator)
+    creator_id = user_uuid(tenant_id, of)
     latest = func.max(_KNOWS.last_at)
     query = (
         select(_USER.subject, latest.label("latest"))
@@ -80,7 +80,7 @@ def known_fans(
         at_ms, subject = place_of(cursor, int, str)
         query = query.having((latest < at_ms) | ((latest == at_ms) & (_USER.subject > subject)))
     rows = connection.execute(query.order_by(latest.desc(), _USER.subject).limit(limit + 1)).all()
-    shown = [met(connection, tenant_id, creator, subject) for subject, _ in rows[:limit]]
+    shown = [met(connection, tenant_id, of, subject) for subject, _ in rows[:limit]]
     if len(rows) <= limit:
         return shown, None
     subject, at_ms = rows[limit - 1]
@@ -88,14 +88,14 @@ def known_fans(
 
 
 def blocks_of(
-    connection: Connection, tenant_id: str, by: str, limit: int, cursor: str | None
+    connection: Connection, tenant_id: str, of: str, limit: int, cursor: str | None
 ) -> tuple[list[Blocking], str | None]:
     """Return whom somebody has blocked, the latest first, and the cursor of those that follow (None: there
     are none). Raises BadCursor."""
     query = (
         select(_USER.subject, _BLOCK.created_at)
         .join(users, (_USER.tenant_id == _BLOCK.tenant_id) & (_USER.id == _BLOCK.blocked_user_id))
-        .where(_BLOCK.tenant_id == tenant_id, _BLOCK.creator_id == user_uuid(tenant_id, by))
+        .where(_BLOCK.tenant_id == tenant_id, _BLOCK.creator_id == user_uuid(tenant_id, of))
     )
     at = _BLOCK.created_at
     if cursor is not None:
@@ -104,12 +104,6 @@ def blocks_of(
     rows = connection.execute(query.order_by(at.desc(), _USER.subject).limit(limit + 1)).all()
     shown = [Blocking(subject, at_ms) for subject, at_ms in rows[:limit]]
     return shown, None if len(rows) <= limit else cursor_of(shown[-1].created_at_ms, shown[-1].user)
-
-
-def relationship(connection: Connection, tenant_id: str, creator: str, fan: str) -> dict[str, Relationship]:
-    """Return what a fan has done with a creator, by kind."""
-    known = met(connection, tenant_id, creator, fan).standing.relationships
-    return {kind.value: one for kind, one in known.items()}
 
 
 def media_uid(connection: Connection, tenant_id: str, subject: str) -> int | None:

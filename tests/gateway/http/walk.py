@@ -45,7 +45,7 @@ class Step:
         operation = DESCRIBED.get((self.method, self.template))
         if operation is None or operation.body is None:
             return None
-        return example(operation.body) | {n: v for n, v in given.items() if n in operation.body.model_fields}
+        return example(operation.body) | {n: v for n, v in given.items() if _takes(operation.body, n, v)}
 
 
 def steps(routes: Iterable[BaseRoute]) -> Iterator[Step]:
@@ -64,6 +64,17 @@ def steps(routes: Iterable[BaseRoute]) -> Iterator[Step]:
     )
 
 
+def _takes(model: type[BaseModel], name: str, value: str) -> bool:
+    """Return whether a body has a place of this name for a value."""
+    schema = model.model_json_schema()
+    if name not in schema["properties"]:
+        return False
+    found = schema["properties"][name]
+    if "$ref" in found:
+        found = schema["$defs"][found["$ref"].rpartition("/")[2]]
+    return value in found.get("enum", [value])
+
+
 def example(model: type[BaseModel]) -> dict[str, Any]:
     """Return a body with everything that a model requires."""
     schema = model.model_json_schema()
@@ -76,6 +87,8 @@ def example(model: type[BaseModel]) -> dict[str, Any]:
 def _value(schema: dict[str, Any], definitions: dict[str, Any]) -> Any:
     if "$ref" in schema:
         return _value(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    if "examples" in schema:
+        return schema["examples"][0]
     if "enum" in schema:
         return schema["enum"][0]
     if "anyOf" in schema:

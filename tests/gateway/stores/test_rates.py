@@ -126,3 +126,46 @@ async def test_it_agrees_with_counting_everything_anew(
         asked = rates if every else rates[:1]
         outcome = await counted.ask(now, asked, key)
         assert (isinstance(outcome, Admitted), outcome.standings) == model.ask(now, asked)
+
+
+class TestTogether:
+    """One count for several keys: all of them or none."""
+
+    RATES = (Rate("by_user", "tries", 3), Rate("by_address", "tries", 2))
+
+    async def ask(self, counted: Counted, user: str, address: str) -> Admitted | RateLimited:
+        keyed = [
+            (f"{counted.key} {key}", rate) for key, rate in zip((user, address), self.RATES, strict=True)
+        ]
+        try:
+            return await counted.rates.admit_together("calls", keyed)
+        except RateLimited as refusal:
+            return refusal
+
+    async def test_each_key_has_its_own_rate(self, counted: Counted) -> None:
+        answers = [
+            await self.ask(counted, user, address)
+            for user, address in (
+                ("noa", "a"), ("noa", "a"), ("noa", "a"), ("noa", "b"), ("noa", "c"), ("dan", "c"),
+                ("dan", "c"), ("dan", "c"),
+            )
+        ]  # fmt: skip
+        refused = [answer.rate.name if isinstance(answer, RateLimited) else None for answer in answers]
+        assert refused == [None, None, "by_address", None, "by_user", None, None, "by_address"]
+
+    async def test_what_one_refuses_has_used_up_nothing_of_the_other(self, counted: Counted) -> None:
+        for _ in range(2):
+            assert isinstance(await self.ask(counted, "noa", "a"), Admitted)
+        for _ in range(5):
+            assert isinstance(await self.ask(counted, "noa", "a"), RateLimited)
+        counted.now_micro += 1
+        assert isinstance(await self.ask(counted, "noa", "b"), Admitted)
+        assert isinstance(await self.ask(counted, "noa", "b"), RateLimited)
+        counted.now_micro += 60 * MICRO
+        admitted = await self.ask(counted, "noa", "a")
+        assert isinstance(admitted, Admitted)
+        assert [standing.remaining for standing in admitted.standings] == [2, 1]
+
+    async def test_a_rate_that_is_off_counts_nothing(self, counted: Counted) -> None:
+        keyed = [("noa", Rate("by_user", "tries", 0)), ("a", Rate("by_address", "tries", 0))]
+        assert await counted.rates.admit_together("calls", keyed) == Admitted()

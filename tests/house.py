@@ -43,6 +43,8 @@ NO_LIMITS = {
     "ROOM_MESSAGE_LIMIT": "0",
     "ROOM_CODE_USER_LIMIT": "0",
     "ROOM_CODE_ADDRESS_LIMIT": "0",
+    "CALL_USER_RATE_LIMIT": "0",
+    "CALL_ADDRESS_RATE_LIMIT": "0",
 }
 """Settings that turn every limit at the door off, for tests of something else."""
 

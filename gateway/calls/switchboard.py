@@ -91,7 +91,9 @@ class Switchboard:
             try:
                 found = await self._store.open_calls({user_of(client) for client in batch})
             except StoreDown as down:
-                log.warning("Nobody knows who is called: %s", down)
+                log.warning("Nobody knows yet who is called: %s", down)
+                self._arriving = [client for client in batch if client.connected] + self._arriving
+                await asyncio.sleep(LOOK_SECONDS)
                 continue
             for client in batch:
                 call = found.get(user_of(client))

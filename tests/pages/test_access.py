@@ -121,23 +121,27 @@ async def test_text_stands_out_from_its_ground(stage: Stage, open_page: Open, pa
     assert await check(page, "contrast") == []
 
 
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("path", PAGES)
-async def test_axe_finds_nothing(stage: Stage, open_page: Open, path: str, theme: str) -> None:
+async def violations(page: Page) -> list[str]:
+    """What axe finds on the page."""
     if not AXE.exists():
         pytest.skip("AXE IS NOT RUN: npm install brings axe-core for these tests")
-    page = await in_use(stage, open_page, path, color_scheme=theme, reduced_motion="reduce")
     await page.evaluate(AXE.read_text(encoding="utf-8"))
     run = (
         "() => axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice'] })"
     )
     found = await page.evaluate(run)
-    said = [
+    return [
         f"{rule['id']}: {node['html']} {node['failureSummary']}"
         for rule in found["violations"]
         for node in rule["nodes"]
     ]
-    assert said == []
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("path", PAGES)
+async def test_axe_finds_nothing(stage: Stage, open_page: Open, path: str, theme: str) -> None:
+    page = await in_use(stage, open_page, path, color_scheme=theme, reduced_motion="reduce")
+    assert await violations(page) == []
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -157,6 +161,7 @@ async def test_text_may_be_twice_as_large(stage: Stage, open_page: Open, path: s
 async def test_each_part_of_a_room_is_whole_on_a_telephone(stage: Stage, open_page: Open, theme: str) -> None:
     small = {"viewport": {"width": 390, "height": 844}, "color_scheme": theme, "reduced_motion": "reduce"}
     page = await room_in_use(stage, open_page, **small)
+    assert await violations(page) == []
     for part in ("polls", "people"):
         await page.locator(f"#parts input[value={part}]").focus()
         await page.keyboard.press("Space")
@@ -164,6 +169,7 @@ async def test_each_part_of_a_room_is_whole_on_a_telephone(stage: Stage, open_pa
         await expect(page.locator("#log")).to_be_hidden()
         assert await check(page, "overflow") == [0, []]
         assert await check(page, "contrast") == []
+        assert await violations(page) == []
     await page.set_viewport_size({"width": 360, "height": 740})
     await page.evaluate("document.documentElement.style.fontSize = '200%'")
     assert await check(page, "overflow") == [0, []]

@@ -55,11 +55,14 @@ class MediaClock:
 
     def take_caption(self, now: float) -> None:
         """Count the time since the last caption, but for what audio has counted of it."""
-        audio_ms = self._audio_bytes // BYTES_PER_MS
+        audio_ms, counted_to = self._audio_bytes // BYTES_PER_MS, now
         if self._caption_at is not None:
             elapsed_ms = min(int((now - self._caption_at) * 1000), CAPTION_SILENCE_MS_MAX)
             self._text_ms += max(0, elapsed_ms - (audio_ms - self._captioned_ms))
-        self._caption_at, self._captioned_ms = now, audio_ms
+            if elapsed_ms < CAPTION_SILENCE_MS_MAX:
+                # What is left of a millisecond counts with the next: captions may come faster than that.
+                counted_to = self._caption_at + elapsed_ms / 1000
+        self._caption_at, self._captioned_ms = counted_to, audio_ms
         self.heard_at = now
         self._move()
 

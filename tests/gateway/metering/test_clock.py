@@ -35,6 +35,13 @@ def test_captions_count_the_time_between_them_and_a_pause_at_most_ten_seconds() 
     assert ms == [0, 3_500, 3_500, 13_500, 23_500, 24_000]
 
 
+def test_captions_that_come_faster_than_milliseconds_are_not_free() -> None:
+    clock = MediaClock()
+    for number in range(10_001):
+        clock.take_caption(100.0 + number * 0.0003)
+    assert clock.ms in (2_999, 3_000)  # what is left of one counts with the next caption
+
+
 def test_of_the_time_between_captions_what_audio_has_counted_is_not_counted_again() -> None:
     clock = MediaClock()
     clock.take_caption(100.0)

@@ -16,7 +16,7 @@ HEADINGS = ("What", *table.HEADINGS, "Verdict")
 VERDICT = 5
 """Its place among the cells of a figure."""
 FAR_APART = 30.0
-"""Lines whose values differ by more get a logarithmic scale."""
+"""Kinds of load of which one has so many times more than another get a logarithmic scale."""
 
 
 def page(document: Document) -> str:
@@ -139,7 +139,7 @@ def _plots(document: Document, name: str) -> Iterator[Markup]:
     for unit, courses in by_unit.items():
         lines = [Line(each.name, each.points) for each in courses]
         tops = [max(value for _, value in line.points) for line in lines]
-        far = min(tops) > 0 and max(tops) / min(tops) > FAR_APART
+        far = unit == "a second" and min(tops) > 0 and max(tops) / min(tops) > FAR_APART
         least = min((value for line in lines for _, value in line.points if value > 0), default=1.0)
         y = logarithmic(least, max(tops)) if far else linear(max(tops))
         x = linear(max(line.points[-1][0] for line in lines))

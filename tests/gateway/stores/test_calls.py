@@ -4,17 +4,20 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, delete, update
 
 from gateway.ids import new_id
+from gateway.stores import prepared
 from gateway.stores.calls import reads
 from gateway.stores.calls.operations import Act, CallDone, CallRefused, UnknownCall
 from gateway.stores.calls.schema import call_events, call_invitations, calls
 from gateway.stores.credits.schema import user_credits
 from gateway.stores.cursors import BadCursor
+from gateway.stores.database import open_database
 from gateway.stores.interface import Database
 from gateway.stores.people.reads import met
 from sessions.call_events import (
@@ -31,6 +34,7 @@ from sessions.calls import AlreadyAnswered, CallOver, InvitationExpired
 from sessions.credits import InsufficientBalance
 from sessions.invitations import BalanceTooLow, CallsDisabled, CannotCallYourself, CoolingDown, UserBusy
 from sessions.privacy import Kind, NotAllowed
+from tests.databases import Postgres
 from tests.gateway.stores.callbook import CREDIT, NOW_MS, CallBook, accepting
 
 MINUTE = 60_000
@@ -46,6 +50,15 @@ async def book(shared_database: Database) -> AsyncIterator[CallBook]:
         account = await book.account(user)
         assert entries.get(f"credits:acme/{user}", 0) == account.available_micro
         assert entries.get(f"held:acme/{user}", 0) == account.held_micro
+
+
+@pytest.fixture
+async def at_psql(postgres: Postgres, tmp_path: Path) -> AsyncIterator[CallBook]:
+    """A book on PostgreSQL, whose statements can be listened to."""
+    async with postgres.fresh_database() as url:
+        database = await open_database(url, tmp_path)
+        yield CallBook(database)
+        await database.aclose()
 
 
 def refused(answer: Any) -> Exception:
@@ -453,3 +466,27 @@ class TestReading:
         call = await book.rung()
         await book.act(call, CancelRequested("cleo"))
         assert isinstance(refused(await book.accept(call)), CallOver)
+
+
+async def test_a_block_is_as_much_work_as_a_policy(
+    at_psql: CallBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Statement by statement: so that no time tells one from the other."""
+    await at_psql.choose("dan", fan_allow_calls="nobody")
+    await at_psql.met("cleo", "lea")
+    await at_psql.block("lea", "cleo")
+    said: list[str] = []
+    run = prepared._run
+
+    def noted(connection: Connection, statement: str, parameters: tuple[Any, ...]) -> Any:
+        said.append(statement)
+        return run(connection, statement, parameters)
+
+    monkeypatch.setattr(prepared, "_run", noted)
+    worked: dict[str, list[str]] = {}
+    for fan in ("lea", "dan", "never_seen"):
+        said.clear()
+        assert isinstance(refused(await at_psql.ring("cleo", fan)), NotAllowed)
+        worked[fan] = list(said)
+    assert len(worked["lea"]) >= 5
+    assert worked["lea"] == worked["dan"] == worked["never_seen"]

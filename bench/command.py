@@ -52,7 +52,7 @@ class Scenarios(TyperGroup):
 app = typer.Typer(
     cls=Scenarios,
     name="bench",
-    help=f"Measure a server: {', '.join(SCENARIOS)}. Without a name: all of them, in under five minutes.",
+    help=f"Measure a server: {', '.join(SCENARIOS)}. Without a name: all of them, in about five minutes.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )

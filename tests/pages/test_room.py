@@ -311,7 +311,6 @@ async def test_what_had_not_arrived_when_the_room_was_closed_is_said_to_be_lost(
     await page.get_by_role("button", name="Vote", exact=True).click()
     await company.answers("room:join", refusal("ROOM_CLOSED"))
     await page.evaluate("far.silent = false")
-    await page.get_by_role("button", name="Try now").click()
     await expect(page.locator("#notice")).to_contain_text("This room is closed")
     await expect(page.locator(".entry.waiting")).to_contain_text("Not sent. You are no longer in the room.")
     await expect(page.locator(".poll .problem")).to_contain_text("it is not counted")

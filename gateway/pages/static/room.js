@@ -81,7 +81,7 @@ async function load() {
     throw new Problem("refused", "It was installed without the Socket.IO client, which comes from npm. Whoever runs it can add it: python deploy/modules.py, then start the server again.", { code: "NO_MODULE" });
   }
   try {
-    return /** @type {import("./connection.js").Module} */ (await import(here.socketio));
+    return /** @type {import("./line.js").Module} */ (await import(here.socketio));
   } catch {
     throw new Problem("away", "The page could not be loaded in full.");
   }

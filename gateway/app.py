@@ -194,7 +194,7 @@ class Gateway:
             *housekeeping.routes(guard, backing.room_deadlines),
             *self.calls.routes(guard),
             *development.routes(self.settings, keys),
-            *page_routes(page_context(self.settings, self.hub, self.catalogue, self.plans)),
+            *page_routes(page_context(self.settings, self.hub, self.catalogue, self.plans, backing.database)),
         ]
         return [*documents.routes(routes), *routes]
 

@@ -7,13 +7,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.pages.context import PageContext
+from gateway.pages.context import CannotTell, PageContext
 from gateway.pages.files import StaticFiles
 from gateway.pages.markup import Markup
 from gateway.pages.views import Views
 from sessions.room_codes import NotARoomCode, normalise
 
 CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
+RETRY_SECONDS = 5
+USERNAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "media-src 'self' blob:; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'"
@@ -21,12 +23,13 @@ POLICY = (
 """Content Security Policy, level 3: there `'self'` in connect-src covers ws: and wss: of the same host."""
 
 
-def page_headers(*, framed: bool = False, microphone: bool = False) -> dict[str, str]:
+def page_headers(*, framed: bool = False, microphone: bool = False, camera: bool = False) -> dict[str, str]:
     """Headers of one page; `framed` allows any site to show it in a frame."""
     ancestors = "*" if framed else "'none'"
     headers = {
         "Content-Security-Policy": f"{POLICY}; frame-ancestors {ancestors}",
-        "Permissions-Policy": f"camera=(), geolocation=(), microphone=({'self' if microphone else ''})",
+        "Permissions-Policy": f"camera=({'self' if camera else ''}), geolocation=(), "
+        f"microphone=({'self' if microphone else ''})",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
         "Cross-Origin-Opener-Policy": "same-origin",
@@ -54,6 +57,7 @@ def page_routes(context: PageContext) -> list[BaseRoute]:
         plain("/admin", "admin", views.admin),
         plain("/docs", "docs", views.reference),
         *_of_rooms(views),
+        *_of_calls(context, views),
         *_of_channels(views),
         Route("/static/{digest}/{name}", files.__call__, name="static"),
         Route("/static/{name}", files.__call__, name="static-current"),
@@ -87,6 +91,24 @@ def _of_rooms(views: Views) -> list[BaseRoute]:
     ]
 
 
+def _of_calls(context: PageContext, views: Views) -> list[BaseRoute]:
+    async def calls(_request: Request) -> Response:
+        return _page(views.calls(), microphone=True, camera=True)
+
+    async def creator(request: Request) -> Response:
+        name = request.path_params["username"]
+        try:
+            card = await context.creator(name) if USERNAME.fullmatch(name) else None
+        except CannotTell:
+            headers = {**page_headers(), "Retry-After": str(RETRY_SECONDS)}
+            return HTMLResponse(views.away(), status_code=503, headers=headers)
+        if card is None:
+            return HTMLResponse(views.no_creator(name[:64]), status_code=404, headers=page_headers())
+        return _page(views.creator(card))
+
+    return [Route("/calls", calls, name="calls"), Route("/creator/{username}", creator, name="creator_page")]
+
+
 def _of_channels(views: Views) -> list[BaseRoute]:
     async def studio(request: Request) -> Response:
         channel = request.path_params["channel"]
@@ -113,8 +135,9 @@ def _of_channels(views: Views) -> list[BaseRoute]:
     ]
 
 
-def _page(body: Markup, *, framed: bool = False, microphone: bool = False) -> Response:
-    return HTMLResponse(body, headers=page_headers(framed=framed, microphone=microphone))
+def _page(body: Markup, *, framed: bool = False, microphone: bool = False, camera: bool = False) -> Response:
+    headers = page_headers(framed=framed, microphone=microphone, camera=camera)
+    return HTMLResponse(body, headers=headers)
 
 
 def _to_room(views: Views, request: Request, typed: str) -> Response:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
-from gateway.pages.context import ChannelRow, EngineRow, Load, PageContext
+from gateway.pages.context import ChannelRow, CreatorCard, EngineRow, Load, PageContext
 from gateway.pages.files import StaticFiles
 from gateway.pages.languages import direction, language_name
 from gateway.pages.markup import Markup, data, element, fill, join
@@ -94,14 +94,41 @@ class Views:
             confirm=_confirm(),
             sign_in=self._dialog(),
         )
-        client = self._files.address(SOCKET_IO) if SOCKET_IO in self._files else None
-        facts = {"page": "room", "room": code, "socketio": client}
+        facts = {"page": "room", "room": code, "socketio": self._client()}
         return self._page(f"Room {code} · Stagedoor", "room", main, facts=facts)
 
     def wrong_room(self, typed: str) -> Markup:
         """Says what a room code looks like."""
         main = fill("wrong_room.html", code=typed, join=_join_form(typed))
         return self._page("No such room · Stagedoor", "home", main, facts={"page": "wrong_room"})
+
+    def calls(self) -> Markup:
+        """Where creators call fans, and both say who may and what it costs."""
+        main = fill("calls.html", confirm=_confirm(), sign_in=self._dialog())
+        facts = {"page": "calls", "socketio": self._client(), "calls": asdict(self._context.calls)}
+        return self._page("Calls · Stagedoor", "calls", main, facts=facts)
+
+    def creator(self, card: CreatorCard) -> Markup:
+        """What everybody sees of a creator."""
+        main = fill(
+            "creator.html",
+            title=card.name or card.username,
+            username=card.username,
+            voice=_rate(card.voice_rate),
+            video=_rate(card.video_rate),
+        )
+        return self._page(
+            f"{card.name or card.username} · Stagedoor", "door", main, facts={"page": "creator"}
+        )
+
+    def no_creator(self, typed: str) -> Markup:
+        """Says that nobody has a page of that name."""
+        main = fill("no_creator.html", username=typed)
+        return self._page("No such creator · Stagedoor", "door", main, facts={"page": "creator"})
+
+    def away(self) -> Markup:
+        """Says that what was asked for cannot be read just now."""
+        return self._page("Not just now · Stagedoor", "door", fill("away.html"), facts={"page": ""})
 
     def overlay(self, channel: str) -> Markup:
         """Captions alone on a transparent ground."""
@@ -128,6 +155,9 @@ class Views:
             "voices": context.voices(),
             "warning": context.warning_percent,
         }
+
+    def _client(self) -> str | None:
+        return self._files.address(SOCKET_IO) if SOCKET_IO in self._files else None
 
     def _plot(self) -> dict[str, str] | None:
         names = {"script": "uplot.js", "style": "uplot.css"}
@@ -160,6 +190,7 @@ def _navigation(page: str) -> Markup:
     """Where else to go; who is no admin is not shown the way to that page, and would be told so there."""
     places = (
         ("rooms", "/rooms", "Rooms", False),
+        ("calls", "/calls", "Calls", False),
         ("usage", "/usage", "Your minutes", False),
         ("admin", "/admin", "Admin", page != "admin"),
     )
@@ -178,6 +209,12 @@ def _join_form(code: str = "") -> Markup:
 
 def _confirm() -> Markup:
     return fill("confirm_dialog.html")
+
+
+def _rate(credits_per_minute: float) -> str:
+    if not credits_per_minute:
+        return "free of charge"
+    return f"{credits_per_minute:g} {'credit' if credits_per_minute == 1 else 'credits'} a minute"
 
 
 def _options(codes: Iterable[str], chosen: str) -> Markup:

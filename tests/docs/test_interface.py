@@ -41,7 +41,9 @@ def routes(server: Gateway) -> set[tuple[str, str]]:
 
 
 def pages(server: Gateway) -> set[tuple[str, str]]:
-    context = page_context(server.settings, server.hub, server.catalogue, server.plans)
+    context = page_context(
+        server.settings, server.hub, server.catalogue, server.plans, server.backing.database
+    )
     return {("GET", route.path) for route in page_routes(context) if isinstance(route, Route)}
 
 

@@ -17,8 +17,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from gateway.pages import ChannelRow, EngineRow, Load, PageContext, RoomPlan, page_routes
+from gateway.pages import CallRules, ChannelRow, EngineRow, Load, PageContext, RoomPlan, page_routes
 from gateway.tasks import Tasks
+from tests.pages.booth import OPEN, Booth
 from tests.pages.channel import Channel, Message, Peer, claims_of, token
 from tests.pages.lobby import Lobby
 from tests.pages.minutes import Minutes
@@ -31,13 +32,14 @@ SERVED = [{"source_lang": source, "target_lang": target} for source, target in P
 class Stage:
     """The application and everything that happened to it."""
 
-    def __init__(self, *, development: bool = True) -> None:
+    def __init__(self, *, development: bool = True, calls: CallRules = OPEN) -> None:
         self.channels: dict[str, Channel] = {}
         self.development = development
         self.signed_in: list[Message] = []
         self.address = ""
         self.minutes = Minutes()
         self.lobby = Lobby()
+        self.booth = Booth()
         context = PageContext(
             version="0.1.0",
             development=development,
@@ -61,6 +63,8 @@ class Stage:
                 "premium": RoomPlan("Premium", rooms=True),
                 "pro": RoomPlan("Pro", rooms=True),
             },
+            calls=calls,
+            creator=self.booth.card,
         )
         self.app = Starlette(
             routes=[
@@ -68,6 +72,7 @@ class Stage:
                 Route("/api/dev/token", self.dev_token, methods=["POST"]),
                 *self.minutes.routes(),
                 *self.lobby.routes(),
+                *self.booth.routes(),
                 Route("/api/v1/live/channels", self.list_channels),
                 Route("/api/v1/live/{channel}/transcript.{kind}", self.transcript),
                 WebSocketRoute("/ws/live/{channel}/{kind}", self.live),

@@ -7,18 +7,20 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.pages.booth import call, fan, media
 from tests.pages.channel import token
 from tests.pages.company import CODE, enter, message, poll, view
 from tests.pages.conftest import Open
 from tests.pages.lobby import row
 from tests.pages.minutes import hours, session
+from tests.pages.phone import phone
 from tests.pages.stage import Stage
 from tests.pages.waiting import viewer
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 ROOM = f"/rooms/{CODE}"
-PAGES = ["/", "/usage", "/admin", "/studio/hall", "/watch/hall", "/rooms", ROOM, "/watch/-"]
+PAGES = ["/", "/usage", "/admin", "/studio/hall", "/watch/hall", "/rooms", ROOM, "/watch/-", "/calls"]
 OVERLAY = "/overlay/hall?lang=en&debug=1"
 THEMES = ["light", "dark"]
 CHECKS = Path(__file__).with_name("checks.js").read_text(encoding="utf-8")
@@ -42,6 +44,8 @@ async def in_use(stage: Stage, open_page: Open, path: str, **options: Any) -> Pa
     stage.lobby.mine = [row(1), row(2, is_owner=False), row(3, is_active=False)]
     if path == ROOM:
         return await room_in_use(stage, open_page, **options)
+    if path == "/calls":
+        return await call_in_use(stage, open_page, **options)
     page = await open_page(stage, path, "alice", "admin", **options)
     if path == "/usage":
         await expect(page.locator("#spent")).to_contain_text("used up")
@@ -95,6 +99,25 @@ async def room_in_use(stage: Stage, open_page: Open, **options: Any) -> Page:
     await company.drops()
     await expect(page.locator("#notice")).to_contain_text("The connection was lost")
     return page
+
+
+async def call_in_use(stage: Stage, open_page: Open, **options: Any) -> Page:
+    """A creator in a call, with fans of all kinds, whose connection to the server is lost."""
+    long = "a-long-name-" * 8
+    booth = stage.booth
+    booth.fans = [fan("bob", displayName="Bob"), fan(long), fan("\u05d3\u05e0\u05d4", canCall=False)]
+    booth.blocks = [{"userId": long, "createdAt": "2026-11-29T10:00:00.000Z"}]
+    ended = {"connectedAt": "2026-11-29T10:00:00.000Z", "endedAt": "2026-11-29T10:12:05.000Z"}
+    booth.past = [call("p1", "ENDED", 5, fanId=long, endReason="hung_up", amount=26, **ended)]
+    live = call(state="CONNECTED", version=3, connectedAt="2026-11-29T10:00:00.000Z", fanId=long)
+    company = await phone(
+        stage, open_page, "alice", "creator", {"call": live, "media": media(polite=False)}, **options
+    )
+    await expect(company.page.locator("#near")).to_be_visible()
+    await company.page.evaluate("far.silent = true")
+    await company.drops()
+    await expect(company.page.locator("#call-notice")).to_contain_text("is lost")
+    return company.page
 
 
 @pytest.mark.parametrize("path", [*PAGES, OVERLAY])
@@ -173,6 +196,21 @@ async def test_each_part_of_a_room_is_whole_on_a_telephone(stage: Stage, open_pa
     await page.set_viewport_size({"width": 360, "height": 740})
     await page.evaluate("document.documentElement.style.fontSize = '200%'")
     assert await check(page, "overflow") == [0, []]
+
+
+@pytest.mark.parametrize("theme", THEMES)
+async def test_what_rings_is_whole_on_a_telephone(stage: Stage, open_page: Open, theme: str) -> None:
+    small = {"viewport": {"width": 360, "height": 740}, "color_scheme": theme, "reduced_motion": "reduce"}
+    ringing = {"call": call(creatorId="\u05d0\u05dc\u05d9\u05e1" * 9), "remainingMs": 30_000}
+    page = (await phone(stage, open_page, "bob", "fan", ringing, **small)).page
+    await expect(page.get_by_role("button", name="Accept", exact=True)).to_be_focused()
+    for size in ("100%", "200%"):
+        await page.evaluate(f"document.documentElement.style.fontSize = '{size}'")
+        assert await check(page, "overflow") == [0, []]
+    assert await check(page, "contrast") == []
+    for control in ("Accept without camera", "Decline"):
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_role("button", name=control)).to_be_focused()
 
 
 @pytest.mark.parametrize("path", PAGES[:6])

@@ -1,7 +1,8 @@
 /** The few things every page does with the document; nothing here knows about captions or sockets. */
 
 /** @typedef {{page: string, channel: string, room: string, lang: string, development: boolean, source: string, pairs: [string, string][], voices: string[],
- *   warning: number, plot?: {script: string, style: string} | null, socketio?: string | null, plans?: Record<string, {name: string, rooms: boolean}>}} Facts */
+ *   warning: number, plot?: {script: string, style: string} | null, socketio?: string | null, plans?: Record<string, {name: string, rooms: boolean}>,
+ *   calls?: {enabled: boolean, privacy: boolean, profiles: boolean, provider: "peer" | "agora", heartbeat_seconds: number, lost_seconds: number}}} Facts */
 
 /** @returns {Facts} what the server wrote into the page */
 export function facts() {

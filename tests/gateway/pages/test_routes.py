@@ -7,12 +7,23 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from gateway.pages import ChannelRow, EngineRow, Load, PageContext, page_routes
+from gateway.pages import CannotTell, ChannelRow, CreatorCard, EngineRow, Load, PageContext, page_routes
 from gateway.pages.files import FOLDER, StaticFiles
 from gateway.pages.languages import direction, language_name
 from gateway.pages.views import duration
 
-PAGES = ["/", "/rooms", "/rooms/XJ9K2M", "/usage", "/admin", "/studio/hall", "/watch/hall", "/overlay/hall"]
+PAGES = [
+    "/",
+    "/calls",
+    "/creator/alice",
+    "/rooms",
+    "/rooms/XJ9K2M",
+    "/usage",
+    "/admin",
+    "/studio/hall",
+    "/watch/hall",
+    "/overlay/hall",
+]
 
 
 def context(*, development: bool = True, pairs: list[tuple[str, str]] | None = None) -> PageContext:
@@ -25,7 +36,14 @@ def context(*, development: bool = True, pairs: list[tuple[str, str]] | None = N
         voices=lambda: ["en"],
         engines=lambda: [EngineRow("flite", "synthesizer", available=False, reason="Install <flite>")],
         load=lambda: Load(workers=2, streams=1, viewers=4, uptime_seconds=90_061.0),
+        creator=creator,
     )
+
+
+async def creator(username: str) -> CreatorCard | None:
+    if username == "away":
+        raise CannotTell
+    return CreatorCard("alice", "<Alice>", 0, 2.5) if username == "alice" else None
 
 
 def client(page_context: PageContext | None = None) -> TestClient:
@@ -57,18 +75,45 @@ def test_without_an_engine_it_says_what_to_do() -> None:
 def test_a_page_runs_no_foreign_and_no_inline_script(path: str) -> None:
     answer = client().get(path)
     assert answer.status_code == 200
-    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
-    assert policy["default-src"] == "'none'"
-    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
-    assert policy["frame-ancestors"] == ("*" if path.startswith("/overlay") else "'none'")
+    content = dict(
+        part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";")
+    )
+    assert content["default-src"] == "'none'"
+    assert content["script-src"] == content["style-src"] == content["connect-src"] == "'self'"
+    assert content["frame-ancestors"] == ("*" if path.startswith("/overlay") else "'none'")
     assert ("x-frame-options" in answer.headers) is (not path.startswith("/overlay"))
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cache-control"] == "no-store"
-    assert ("microphone=(self)" in answer.headers["permissions-policy"]) is path.startswith("/studio")
+    policy = answer.headers["permissions-policy"]
+    assert ("microphone=(self)" in policy) is path.startswith(("/studio", "/calls"))
+    assert ("camera=(self)" in policy) is (path == "/calls")
     assert re.findall(r"<script(?![^>]*\bsrc=)", answer.text) == []
     assert re.findall(r"\bon[a-z]+=|\bstyle=|javascript:", answer.text) == []
     assert re.findall(r'(?:src|href)="(?:https?:)?//', answer.text) == []
+
+
+def test_the_page_of_a_creator_is_whole_without_a_script() -> None:
+    body = client().get("/creator/alice").text
+    assert "&lt;Alice&gt;" in body
+    assert "<Alice>" not in body
+    assert "2.5 credits a minute" in body
+    assert "free of charge" in body
+
+
+@pytest.mark.parametrize("typed", ["bob", "Alice", "a" * 33, "<script>", ".alice"])
+def test_a_name_that_no_creator_has_is_refused_in_words(typed: str) -> None:
+    answer = client().get(f"/creator/{typed}")
+    assert answer.status_code == 404
+    assert "No such creator" in answer.text
+    assert "<script>" not in answer.text.replace("<script type", "")
+
+
+def test_a_creator_who_cannot_be_read_just_now_is_not_said_to_be_none() -> None:
+    answer = client().get("/creator/away")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    assert "Reload the page in a moment" in answer.text
 
 
 @pytest.mark.parametrize("typed", ["xj9k2m", "XJ9-K2M", " xj9 k2m "])

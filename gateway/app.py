@@ -230,6 +230,10 @@ class Gateway:
         self._tasks.start(self._heed_admins(), name="sessions to end")
         self._tasks.start(self.rooms.run(), name="rooms")
         self._tasks.start(self.calls.run(), name="calls")
+        # Said once all of it has begun: a start that fails says its one sentence and nothing else.
+        log.info("Rate limiter started successfully")
+        log.info("Session monitor started successfully")
+        log.info("Call invitation expiration job started")
 
     async def drain(self) -> None:
         """Take nothing new; what is open is closed by the server."""

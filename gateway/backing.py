@@ -154,9 +154,6 @@ class Backing:
         for topics in (self.topics, self.call_topics):
             if isinstance(topics, RedisTopics):
                 self._tasks.start(topics.run(), name="topics")
-        log.info("Rate limiter started successfully")
-        log.info("Session monitor started successfully")
-        log.info("Call invitation expiration job started")
 
     async def aclose(self, deadline_seconds: float) -> None:
         """Write what was submitted, tell what was settled, and close. Sessions are over by now."""

@@ -14,12 +14,13 @@ _USERS = UUID("5c1b9a52-7c0e-5f0e-9d3c-7a3f1f1c2d60")
 
 def user_uuid(tenant: str, user: str) -> UUID:
     """Return the UUID under which rows carry a user: the `sub` itself when it is one in the usual form, else
-    one that follows from tenant and `sub`."""
+    one that follows from tenant and `sub`. No two users of a tenant have the same one: a `sub` that is a UUID
+    in other letters, or of the version of those that follow from a `sub`, is not taken as it is."""
     try:
         own = UUID(user)
     except ValueError:
         own = None
-    if own is not None and str(own) == user.lower():
+    if own is not None and str(own) == user and own.version != 5:
         return own
     return uuid5(_USERS, f"{tenant}/{user}")
 

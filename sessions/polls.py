@@ -293,7 +293,7 @@ def _closed(poll: Poll, ballots: Mapping[str, Ballot] | Tally, reason: CloseReas
 
 
 def _voted(poll: Poll, ballots: Mapping[str, Ballot], event: VoteCast, now_ms: int) -> Step:
-    if poll.state is State.DRAFT:
+    if poll.opened_at_ms is None:
         raise PollNotOpen
     voter = voter_of(poll, event.user)
     last = ballots.get(voter) if voter is not None else None

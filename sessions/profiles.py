@@ -6,9 +6,10 @@
     creators     name and picture          there is none
     public       name and picture          name, picture
 
-Invariant: what is hidden is absent, not blanked; a profile under a block is to the last field that of a
-private fan who can be reached by nobody. A creator always sees what the fan has done with them, which they
-know.
+Invariant: what is hidden is absent, not blanked; a profile under a block is to the last field that of a fan
+who can be reached by nobody and is private, or public where the fan is: to hide what everybody may see, also
+without saying who they are, would say that there is a block. A creator always sees what the fan has done with
+them, which they know.
 Times are milliseconds since the epoch.
 """
 
@@ -47,7 +48,8 @@ class NotShared(Exception):
 
 def mini_profile(profile: FanProfile, standing: Standing) -> MiniProfile:
     """Return what a creator who stands like this with the fan sees."""
-    hidden = standing.blocked or standing.settings.visibility is Visibility.PRIVATE
+    visibility = standing.settings.visibility
+    hidden = visibility is Visibility.PRIVATE or (standing.blocked and visibility is not Visibility.PUBLIC)
     return MiniProfile(
         fan=profile.fan,
         profile=None if hidden else profile,

@@ -26,6 +26,7 @@ from gateway.ids import new_id
 from gateway.stores.calls.operations import Act, Block, BlockDone, CallDone, Ring, UnknownCall
 from gateway.stores.interface import Refusal, StoreDown
 from gateway.tasks import Tasks
+from sessions.call_deadlines import deadline_ms
 from sessions.call_effects import CloseMedia, HoldMinute, Notify, RecordContact, Refuse, SettleCall
 from sessions.call_events import ConnectionFound, ConnectionLost, DeadlinePassed, Event, FundsChanged
 from sessions.call_leases import NoLease, lease_until_ms
@@ -77,7 +78,21 @@ class Calls:
         ring = Ring(
             call_id, creator.tenant, creator.user, fan, call_type, policy.terms, device, policy.enabled
         )
-        return await self._done(self.store.call(ring), "ring")
+
+        async def rung() -> CallDone:
+            if policy.enabled:
+                await self._tidy(creator.tenant, creator.user, fan)
+            return await self.store.call(ring)
+
+        return await self._done(rung(), "ring")
+
+    async def _tidy(self, tenant: str, *users: str) -> None:
+        """End what is overdue of users, so that nobody is busy with a call whose process was lost. Raises
+        StoreDown."""
+        found = await self.store.open_calls([(tenant, user) for user in users])
+        for call in {call.id: call for call in found.values()}.values():
+            if clock.wall_ms() >= deadline_ms(call, self.policy.bounds):
+                await self.act(tenant, call.id, DeadlinePassed())
 
     async def act(self, tenant: str, call_id: str, event: Event) -> Call:
         """Have something happen to a call. Raises what its rule refuses, UnknownCall, StoreDown."""
@@ -148,7 +163,10 @@ class Calls:
 
     async def _happen(self, call: Call, event: Event) -> None:
         try:
-            await self.act(call.tenant_id, call.id, event)
+            after = await self.act(call.tenant_id, call.id, event)
+            if isinstance(event, ConnectionLost):
+                # Whoever was lost may have come back before it was written.
+                self.switchboard.look_after(after)
         except StoreDown as down:
             # The sweep finds it when the database is back.
             log.warning("Not noted of a call: %s", down, extra={"callId": call.id})

@@ -17,7 +17,7 @@ from gateway.http.errors import Refused
 from gateway.http.exchange import invalid
 from gateway.socketio.interface import Ack, Client
 from sessions.call_events import HeartbeatSeen, MediaJoined, MediaLeft
-from sessions.call_leases import lease_until_ms
+from sessions.call_leases import NoLease, lease_until_ms
 from sessions.call_messages import (
     CallShown,
     CallsOpen,
@@ -79,12 +79,14 @@ class CallReceiver:
 
     async def _heartbeat(self, client: Client, said: Heartbeat) -> Ack:
         tenant, user = user_of(client)
-        call = await self._calls.act(tenant, said.call_id, HeartbeatSeen(user))
+        device = self._calls.switchboard.devices.device(client)
+        call = await self._calls.act(tenant, said.call_id, HeartbeatSeen(user, device))
         return await self._shown(client, call)
 
     async def _media(self, client: Client, said: ReportMedia) -> Ack:
         tenant, user = user_of(client)
-        event = MediaJoined(user) if said.state == "joined" else MediaLeft(user)
+        device = self._calls.switchboard.devices.device(client)
+        event = (MediaJoined if said.state == "joined" else MediaLeft)(user, device)
         await self._joinable(client, said.call_id)
         call = await self._calls.act(tenant, said.call_id, event)
         return await self._shown(client, call)
@@ -111,7 +113,13 @@ class CallReceiver:
             # This process may not have heard yet that it was accepted in another one.
             call = await self._calls.one(*who, call_id)
             switchboard.note(call)
-        lease_until_ms(call, who[1], device, clock.wall_ms(), bounds)
+        try:
+            lease_until_ms(call, who[1], device, clock.wall_ms(), bounds)
+        except NoLease:
+            # Another process may have written more of it, a sign of life for one, than was heard of here.
+            call = await self._calls.one(*who, call_id)
+            switchboard.note(call)
+            lease_until_ms(call, who[1], device, clock.wall_ms(), bounds)
         return call
 
     async def _shown(self, client: Client, call: Call) -> Ack:

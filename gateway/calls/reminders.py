@@ -12,6 +12,8 @@ from sessions.call_records import Bounds, Call
 
 AFTER_MS = 20
 """So that the database's clock has passed the deadline too."""
+AGAIN_MS = 1000
+"""Until what is overdue is looked at again: the database's clock may be behind."""
 
 
 class Reminder:
@@ -49,7 +51,7 @@ class Reminders:
         reminder = self._set.setdefault(call.id, Reminder(call, self._ring))
         reminder.call = call
         wait_ms = deadline_ms(call, self._bounds) + AFTER_MS - clock.wall_ms()
-        self._alarms.set(reminder, self._steady() + max(0, wait_ms) / 1000)
+        self._alarms.set(reminder, self._steady() + (wait_ms if wait_ms > 0 else AGAIN_MS) / 1000)
 
     def _ring(self, call: Call) -> None:
         self._set.pop(call.id, None)

@@ -95,12 +95,16 @@ class Switchboard:
                 self._arriving = [client for client in batch if client.connected] + self._arriving
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
+            except Exception:
+                # Broad, for one batch that fails must not be the last: nobody would be rung any more.
+                log.exception("Who is called could not be looked up")
+                continue
             for client in batch:
                 call = found.get(user_of(client))
                 if call is not None and client.connected:
                     self.note(call)
                     self._ring(client, call)
-                    self._look_after(call)
+                    self.look_after(call)
 
     def _ring(self, client: Client, call: Call) -> None:
         now_ms = clock.wall_ms()
@@ -109,7 +113,7 @@ class Switchboard:
         if user == call.fan and left_ms is not None:
             client.emit(*notice(Notice.INCOMING, call, user, left_ms, now_ms))
 
-    def _look_after(self, call: Call) -> None:
+    def look_after(self, call: Call) -> None:
         """See to it that a call whose caller is here is not taken for one whose caller is lost."""
         if call.caller_lost_at_ms is not None and self.devices.has((call.tenant_id, call.creator)):
             self.found(call)
@@ -160,7 +164,8 @@ class Switchboard:
         to = call.fan if sender == call.creator else call.creator
         device = call.fan_device if to == call.fan else call.creator_device
         who, payload = (call.tenant_id, to), passed.payload()
-        if not self._pass(who, device, payload) and self._shared:
+        passed_here = self._pass(who, device, payload)
+        if self._shared and (device is None or not passed_here):
             signalled = SignalNote(self._name(), call.tenant_id, to, device, payload)
             self._topics.publish(topic_of(who), encode(signalled))
 
@@ -228,7 +233,7 @@ class Switchboard:
             if self.devices.has((told.tenant_id, told.notify.user))
         )
         for call in await self._store.lost_callers(READ_MAX):
-            self._look_after(call)
+            self.look_after(call)
 
     async def _catch_up(self, notes: Iterable[NoticeNote]) -> None:
         new = [

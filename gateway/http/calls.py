@@ -53,6 +53,7 @@ from sessions.call_events import (
 )
 from sessions.call_leases import lease_until_ms
 from sessions.call_records import Call
+from sessions.invitations import shown_ms
 
 PREFIX = "/api/calls"
 CHANNEL_PREFIX = "call_"
@@ -98,7 +99,11 @@ def _ringing(guard: Guard, desk: CallDesk) -> list[Route]:
         async def act(made_id: str) -> CallAnswer:
             call_id = str(uuid5(_CALLS, made_id))
             call = await desk.calls.ring(call_id, principal, body.fan_id, body.call_type, body.device_id)
-            return await desk.shown(call, principal.user, body.device_id)
+            now_ms = clock.wall_ms()
+            # This answer is kept for whoever asks with the same key again: it holds no credentials.
+            return CallAnswer(
+                call=call_body(call, principal.user, now_ms), remaining_ms=shown_ms(call, now_ms)
+            )
 
         return await desk.idempotency.once(request, principal, "call", body, act)
 
@@ -124,9 +129,9 @@ def _acting(guard: Guard, desk: CallDesk) -> list[Route]:
     async def beating(request: Request, principal: Principal) -> tuple[Event, str | None]:
         body = await body_of(request, HeartbeatBody, optional=True)
         if body.media is None:
-            return HeartbeatSeen(principal.user), body.device_id
+            return HeartbeatSeen(principal.user, body.device_id), body.device_id
         joined = body.media == "joined"
-        return (MediaJoined if joined else MediaLeft)(principal.user), body.device_id
+        return (MediaJoined if joined else MediaLeft)(principal.user, body.device_id), body.device_id
 
     async def ending(request: Request, principal: Principal) -> tuple[Event, str | None]:
         await body_of(request, Nothing, optional=True)

@@ -265,6 +265,8 @@ def _relationships(guard: Guard, desk: PeopleDesk) -> list[Route]:
         if body.creator_id == body.fan_id:
             raise Refused(422, "INVALID", "fanId: nobody is their own fan", param="fanId")
         at_ms = None if body.at is None else int(body.at.timestamp() * 1000)
+        if at_ms is not None and at_ms < 0:
+            raise Refused(422, "INVALID", "at: has to be 1970 or later", param="at")
         known = await desk.database.write(
             lambda c: record_relationship(
                 c, principal.tenant, body.creator_id, body.fan_id, body.kind, at_ms=at_ms, ended=body.ended

@@ -47,7 +47,7 @@ def routes(guard: Guard, desk: RoomDesk) -> list[Route]:
         if found is None or found[0].room_id != room.id:
             raise UnknownPoll
         poll, ballot = found
-        if not poll.state.over:
+        if not poll.state.over or poll.closed_at_ms is None:
             raise Refused(409, "POLL_NOT_CLOSED", "This poll has no result yet: close it first")
         voted = ballot is not None and bool(ballot.option_ids)
         if not sees_results(poll, voted=voted, host=host):

@@ -165,6 +165,12 @@ class LocalRoom:
         """Tell everybody the whole room, and those who are not in it any more for the last time."""
         self._people = self._inside = None
         for user in list(self._members):
+            if self._seen().is_active and not self.inside(user):
+                left = {"offset": self._seen().offset, "userId": user, "reason": "lost"}
+                for client in self.clients_of(user):
+                    client.emit("room:participant_left", left)
+                self.expel(user)
+                continue
             body = self.view(self.polls.shown_to(user))
             for client in self.clients_of(user):
                 client.emit("room:joined", body)

@@ -96,15 +96,29 @@ class RoomPolls:
         bodies = []
         for poll, ballot in found:
             known = self._take(poll)
-            if first:
+            if poll.state is State.DRAFT:
+                pass  # The room is told of it when it is opened.
+            elif first:
                 known.told = max(known.told, poll.shown.version)
             elif known.told < known.poll.shown.version:
                 self._changed(poll.id)
-            self._note_vote(known, user, ballot)
+            if poll.version >= known.poll.version:
+                self._note_vote(known, user, ballot)
             host = user == self._crowd.host
             if listed(known.poll, user, host=host):
                 bodies.append(poll_body(snapshot(known.poll, ballot, host=host)))
-        return bodies
+        return [*bodies, *self._opened_since(found, user)]
+
+    def _opened_since(self, found: Sequence[Found], user: str) -> list[Json]:
+        """Return the open polls that the room was told of after `found` was read, in which nobody who was not
+        here can have voted."""
+        read, host = {poll.id for poll, _ in found}, user == self._crowd.host
+        since = [known for known in self._known.values() if known.poll.id not in read]
+        return [
+            poll_body(snapshot(known.poll, None, host=host))
+            for known in since
+            if known.poll.state is State.OPEN
+        ]
 
     def shown_to(self, user: str) -> list[Json]:
         """Return the polls as a user sees them, but for what the user voted."""
@@ -199,6 +213,8 @@ class RoomPolls:
     def voted_elsewhere(self, user: str, poll: Poll, ballot: Ballot | None) -> None:
         """Take in the ballot of a user who may have voted in another process, and show it to them here."""
         known = self._take(poll)
+        if poll.version < known.poll.version:
+            return
         self._note_vote(known, user, ballot)
         host = user == self._crowd.host
         if listed(known.poll, user, host=host):

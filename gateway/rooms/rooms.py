@@ -305,12 +305,17 @@ class Rooms:
         """Take everybody's seat again: this process was taken for gone, and goes on under another id."""
         for local in list(self._here.values()):
             for user in list(local.users):
+                if not local.has(user):
+                    continue  # Gone while others were seated.
                 try:
                     await self.act(local.tenant, local.id, JoinRequested(user))
                 except (RoomOver, RoomFull, KickedOut, NotInRoom, UnknownRoom) as refusal:
                     log.info("Somebody has lost their place", extra={"roomId": local.id,
                                                                      "reason": str(refusal)})  # fmt: skip
                     local.expel(user)
+                else:
+                    if not local.has(user):
+                        self.seats.lose(local.tenant, local.id, user)
 
     async def aclose(self) -> None:
         """Give back every seat that is still here, and end what goes on in the background."""

@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import orjson
+
 from gateway import clock
 from gateway.http.errors import Refused
 from gateway.ids import new_key, new_uuid
@@ -61,7 +63,9 @@ class Voting:
     async def _create(self, client: Client, said: PollAsked) -> Ack:
         room, user, now_ms = self._room_of(client), client.principal.user, clock.wall_ms()
         named = said.client_id is not None
-        poll_id = str(uuid.uuid5(_POLLS, f"{room.id}/{user}/{said.client_id}")) if named else new_uuid()
+        # As JSON, for a user's name may hold any separator.
+        name = orjson.dumps([room.id, user, said.client_id]).decode()
+        poll_id = str(uuid.uuid5(_POLLS, name)) if named else new_uuid()
         poll = poll_records.create(
             said.wanted(), poll_id=poll_id, room_id=room.id, author=user, key=new_key(), now_ms=now_ms
         )
@@ -80,7 +84,7 @@ class Voting:
 
     async def _act(self, client: Client, poll_id: str, event: polls.Event) -> Ack:
         room = self._room_of(client)
-        operation = ActInPoll(room.tenant, poll_id, event, clock.wall_ms())
+        operation = ActInPoll(room.tenant, poll_id, event, clock.wall_ms(), room.id)
         return _shown(await self._rooms.act_in_poll(operation, client.principal.user, client))
 
     async def _vote(self, client: Client, said: Vote) -> Ack:
@@ -89,7 +93,7 @@ class Voting:
         cast = VoteCast(user, tuple(said.option_ids), said.client_vote_seq)
         try:
             done = await self._rooms.act_in_poll(
-                ActInPoll(room.tenant, said.poll_id, cast, now_ms), user, client
+                ActInPoll(room.tenant, said.poll_id, cast, now_ms, room.id), user, client
             )
         except PollClosed as late:
             POLL_VOTES.labels("late").inc()

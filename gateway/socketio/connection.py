@@ -58,7 +58,7 @@ class Connection:
     """A connection of one client, in and out of the namespace."""
 
     __slots__ = (
-        "_checking", "_hall", "_over", "_refusals", "_refused_in_row", "_said", "_waiting",
+        "_address", "_checking", "_hall", "_over", "_refusals", "_refused_in_row", "_said", "_waiting",
         "_warned", "_window", "carrier", "client",
     )  # fmt: skip
 
@@ -66,6 +66,8 @@ class Connection:
         """Begin; the door has counted an arrival from the carrier's address."""
         self._hall = hall
         self.carrier = carrier
+        # Under this the door has counted it, also once another address carries it.
+        self._address = carrier.address
         self.client: SocketClient | None = None
         self._said = Conversation(hall.limits.message_bytes_max)
         self._checking = self._over = self._warned = False
@@ -84,7 +86,7 @@ class Connection:
 
     def receive_text(self, text: str) -> None:
         """Take an Engine.IO packet that is a text."""
-        if not self._over:
+        if self._listening:
             try:
                 self._perform(self._said.receive_text(text))
             except BadPacket as error:
@@ -92,7 +94,7 @@ class Connection:
 
     def receive_binary(self, payload: bytes) -> None:
         """Take an Engine.IO packet that is bytes."""
-        if not self._over:
+        if self._listening:
             try:
                 self._perform(self._said.receive_binary(payload))
             except BadPacket as error:
@@ -115,6 +117,11 @@ class Connection:
             level = logging.DEBUG if code in ORDINARY_CODES else logging.INFO
             log.log(level, "WebSocket closed", extra={"sessionId": client.sid, "code": code})
             client.leave()
+
+    @property
+    def _listening(self) -> bool:
+        # A client that was put out may still post until its carrier ends.
+        return not self._over and (self.client is None or self.client.connected)
 
     @property
     def over(self) -> bool:
@@ -191,7 +198,7 @@ class Connection:
         client.leave()
         self.client = None
         try:
-            self._hall.door.arrive(self.carrier.address)
+            self._hall.door.arrive(self._address)
         except TooManyAtOnce:
             self.close(endings.TOO_MANY)
         else:
@@ -296,7 +303,7 @@ class Connection:
     def _depart(self) -> None:
         if self._waiting:
             self._waiting = False
-            self._hall.door.depart(self.carrier.address)
+            self._hall.door.depart(self._address)
 
 
 def _only(payloads: list[Any]) -> Any:

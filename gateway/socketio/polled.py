@@ -7,7 +7,6 @@ two pings ends as well.
 
 import asyncio
 import base64
-import binascii
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -204,7 +203,7 @@ class Polled:
         else:
             try:
                 payload = base64.b64decode(record[1:], validate=True)
-            except binascii.Error as error:
+            except ValueError as error:  # also what is not ASCII, which is no binascii.Error
                 self._end(endings.POLICY.code)
                 raise Refused(400, "BAD_PAYLOAD", "Binary packets are base64; connect again") from error
             self.connection.receive_binary(payload)

@@ -63,7 +63,9 @@ class Turns:
         self._waiting: deque[Turn] | None = None
 
     def take(self, turn: Turn) -> None:
-        """Handle an event, at once unless another is being handled."""
+        """Handle an event, at once unless another is being handled; none of a client that has left."""
+        if self._left:
+            return
         if not self._handling:
             answer = self._begin(turn)
             if answer is not None:
@@ -81,6 +83,7 @@ class Turns:
         """Handle nothing more; the client has left."""
         self._left = True
         self._waiting = None
+        self._read_on()
         if not self._handling:
             self._speaker.fell_silent()
 

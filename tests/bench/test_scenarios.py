@@ -157,8 +157,8 @@ def test_one_connection_takes_more_than_a_socket_buffer_in_order(raw: RawLoop) -
 
 def test_this_process_has_a_cost_and_a_size() -> None:
     before = cpu_seconds(os.getpid())
-    assert sum(range(300_000)) > 0
-    assert cpu_seconds(os.getpid()) > before
+    while cpu_seconds(os.getpid()) == before:  # counted from one tick of the kernel to the next
+        assert sum(range(300_000)) > 0
     resident, share = memory_bytes(os.getpid())
     assert resident >= share > 1_000_000
     assert abs(resident_bytes(os.getpid()) - resident) < resident / 2

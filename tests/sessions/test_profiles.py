@@ -34,11 +34,11 @@ def test_a_creator_sees_what_the_fan_has_done_with_them_the_first_first() -> Non
 
 
 @pytest.mark.parametrize(("dm", "calls"), list(product(Policy, repeat=2)))
-def test_under_a_block_every_fan_is_seen_like_a_private_one_whom_nobody_reaches(
-    dm: Policy, calls: Policy
-) -> None:
-    alone = replace(KNOWN, settings=FanSettings(Visibility.PRIVATE, Policy.NOBODY, Policy.NOBODY))
+def test_under_a_block_every_fan_is_seen_like_one_whom_nobody_reaches(dm: Policy, calls: Policy) -> None:
     for visibility in Visibility:
+        # To hide what is on the card that everybody may ask for would say that there is a block.
+        seen = visibility if visibility is Visibility.PUBLIC else Visibility.PRIVATE
+        alone = replace(KNOWN, settings=FanSettings(seen, Policy.NOBODY, Policy.NOBODY))
         blocked = replace(KNOWN, settings=FanSettings(visibility, dm, calls), blocked=True)
         assert mini_profile(FINN, blocked) == mini_profile(FINN, alone)
 

@@ -97,7 +97,8 @@ class CreatePoll:
 @dataclass(frozen=True, slots=True)
 class ActInPoll:
     """Have something happen to a poll. `host` and `open_already` of an event are found out here, in the same
-    transaction, whatever it says. A vote is refused to whoever is not in the room then.
+    transaction, whatever it says. A vote is refused to whoever is not in the room then; with a `room_id`,
+    which is that of the connection that asks, so is everything else, and a poll of another room is unknown.
 
     Refused with UnknownPoll, also for another tenant's, and RuleRefused.
     """
@@ -106,6 +107,7 @@ class ActInPoll:
     poll_id: str
     event: polls.Event = field(repr=False)  # Who votes how is in no log.
     now_ms: int
+    room_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

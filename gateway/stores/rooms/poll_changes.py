@@ -81,6 +81,8 @@ class _Group:
         loaded = self._polls.get(poll_id_of(operation))
         if loaded is not None and loaded.room.tenant_id != operation.tenant_id:
             loaded = None
+        if isinstance(operation, ActInPoll) and operation.room_id and loaded is not None:
+            loaded = loaded if loaded.poll.room_id == operation.room_id else None
         try:
             if isinstance(operation, CreatePoll):
                 return self._create(operation, loaded)
@@ -115,6 +117,8 @@ class _Group:
         assert room is not None, "a poll without a room"
         event, user, now_ms = operation.event, user_of(operation), operation.now_ms
         host = bool(user) and rooms.in_charge(room, user)
+        if operation.room_id and user:
+            self._electorate.require(room, user, now_ms)
         match event:
             case polls.VoteCast():
                 self._electorate.require(room, user, now_ms)

@@ -67,6 +67,17 @@ async def test_heartbeats_keep_it_up_and_bring_credentials(line: Line) -> None:
     assert again["media"]["uid"] == media["uid"]
 
 
+async def test_another_device_does_not_stand_in_for_the_one_in_the_call(exchange: Exchange) -> None:
+    process = exchange.process()
+    phone, tablet = await process.device("noa"), await process.device("noa")
+    await phone.send("call:device", deviceId="phone")
+    await tablet.send("call:device", deviceId="tablet")
+    call = await process.accept(await process.ring(device="desk"), "phone")
+    for event, said in (("call:heartbeat", {}), ("call:media", {"state": "joined"})):
+        assert not (await tablet.send(event, callId=call.id, **said))["ok"]
+        assert (await phone.send(event, callId=call.id, **said))["ok"]
+
+
 async def test_both_in_the_media_is_connected(line: Line) -> None:
     for device in (line.creator, line.fan):
         answer = await device.send("call:media", callId=line.call.id, state="joined")

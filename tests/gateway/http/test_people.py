@@ -110,8 +110,8 @@ class TestMiniProfiles:
         await parlour.allow("noa", "subscribed")
         assert not (await self.seen(parlour))["canCall"]
 
-    async def test_under_a_block_a_public_fan_is_a_private_one(self, parlour: Parlour) -> None:
-        await parlour.ask("PATCH", "/api/fans/me", json=HIDDEN | {"fan_privacy_visibility": "public"})
+    async def test_under_a_block_a_fan_seen_by_creators_is_a_private_one(self, parlour: Parlour) -> None:
+        await parlour.ask("PATCH", "/api/fans/me", json=HIDDEN | {"fan_privacy_visibility": "creators"})
         await parlour.ask("PATCH", "/api/fans/me", "dan", json={"fan_allow_calls": "nobody",
                                                                "fan_allow_dm": "nobody"})  # fmt: skip
         for blocker, blocked in (("noa", "cleo"), ("mia", "noa")):

@@ -366,8 +366,41 @@ async def test_nobody_votes_from_outside(company: Company, two: Two) -> None:
     await ben.send("room:leave")
 
     refused = [await page.vote(poll, "1") for page in (ben, cem, eve, stranger)]
-    assert codes(refused) == ["NOT_IN_ROOM"] * 4
+    assert codes(refused) == ["NOT_IN_ROOM", "NOT_FOUND", "NOT_IN_ROOM", "NOT_IN_ROOM"]
     assert votes((await olga.vote(poll, "1"))["poll"]) == [1, 0, 0]
+
+
+async def test_the_host_of_another_room_is_nobody_in_this_one(company: Company, two: Two) -> None:
+    room, other = await company.room(), await company.room()
+    olga, ben = await two[0].joined("olga", room.code), await two[0].joined("ben", room.code)
+    ended = await opened(olga, results="host")
+    await olga.send("poll:close", pollId=ended["id"])
+    await two[0].rooms.act(room.tenant_id, room.id, HandOverRequested("olga", "ben"))
+    running = await opened(ben)
+    await two[0].rooms.act(room.tenant_id, room.id, HandOverRequested("ben", "olga"))
+    elsewhere = await two[0].joined("ben", other.code)
+    await two[0].rooms.act(room.tenant_id, room.id, KickRequested("olga", "ben"))
+
+    refused = [
+        await elsewhere.vote(ended, "1"),
+        await elsewhere.send("poll:close", pollId=running["id"]),
+        await elsewhere.send("poll:edit", pollId=running["id"], question="Mine?", options=["a", "b"]),
+        await elsewhere.send("poll:open", pollId=running["id"]),
+    ]
+    assert codes(refused) == ["NOT_FOUND"] * 4
+    assert not any("poll" in answer for answer in refused)
+
+
+async def test_a_draft_that_somebody_came_in_beside_is_created_when_it_opens(
+    company: Company, two: Two
+) -> None:
+    room = await company.room()
+    olga = await two[0].joined("olga", room.code)
+    draft = await opened(olga, draft=True)
+    ben = await two[1].joined("ben", room.code)
+    await olga.send("poll:open", pollId=draft["id"])
+    await told(ben, draft, voters=0)
+    assert [each["poll"]["id"] for each in ben.heard("poll:created")] == [draft["id"]]
 
 
 async def test_polls_end_with_their_room_and_everybody_hears_how(company: Company, two: Two) -> None:

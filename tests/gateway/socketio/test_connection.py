@@ -198,6 +198,32 @@ async def test_who_is_lost_while_they_are_checked_never_was_there(desk: Desk) ->
     assert len(desk.hall.alarms) == 0
 
 
+@pytest.mark.parametrize("authenticated", [True, False])
+async def test_who_moves_to_another_address_departs_from_where_they_arrived(
+    desk: Desk, authenticated: bool
+) -> None:
+    elsewhere = Carrier()
+    elsewhere.address = "198.51.100.9"
+    desk.hall.door.arrive(elsewhere.address)  # Somebody else's, who is still waiting.
+    desk.connection.moved(elsewhere)
+    if authenticated:
+        desk.connection.receive_text("40" + desk.auth())
+        await desk.says()
+        assert desk.connection.client is not None
+    desk.connection.lost(1006)
+    assert desk.waiting == 1
+    desk.hall.door.depart(elsewhere.address)
+    assert desk.waiting == 0
+
+
+async def test_who_was_put_out_says_nothing_more_while_the_carrier_ends(desk: Desk) -> None:
+    client = await desk.enters()
+    client.disconnect("error", {"code": "TOKEN_EXPIRED"})
+    await desk.says('421["do:this"]', "3")
+    assert "do:this" not in [what for what, _ in desk.register.log]
+    assert [what for what, _ in desk.register.log].count("gone") <= 1
+
+
 async def test_who_goes_is_gone_once(desk: Desk) -> None:
     await desk.enters()
     desk.connection.receive_text("1")

@@ -147,6 +147,7 @@ async def _of(task: "asyncio.Task[str]") -> str:
         "4abc",
         "b!!!",
         "bA",
+        "b\u00e9",
         "b" + "QUJD",
         '42["do:it"]',
         "2",

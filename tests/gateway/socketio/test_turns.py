@@ -204,3 +204,18 @@ async def test_an_answer_that_is_no_json_is_a_fault_of_ours_like_any_other(offic
     failed, done = office.carrier.taken()
     assert "INTERNAL_ERROR" in failed
     assert "do:b" in done
+
+
+async def test_who_leaves_in_a_burst_is_read_again(office: Office) -> None:
+    slow: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    office.take("do:first", slow)
+    for number in range(WAITING_MAX):
+        office.take(f"do:{number}")
+    assert not office.carrier.reading
+    office.client.leave()
+    assert office.carrier.reading
+    office.take("do:late")
+    slow.set_result(None)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert office.desk.log == ["connected", "do:first", "do:first done", "gone"]

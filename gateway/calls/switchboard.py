@@ -60,6 +60,7 @@ class Switchboard:
         self._seen: OrderedDict[tuple[str, int, str, str], None] = OrderedDict()
         self._pending: list[NoticeNote] = []
         self._arriving: list[Client] = []
+        self._leaving: list[UserOf] = []
         self._work = asyncio.Event()
         self._overlooked = False
         topics.listen(self._heard, self._missed)
@@ -81,7 +82,11 @@ class Switchboard:
             return
         self._topics.unsubscribe(topic_of(user))
         call = self._known.pop(user, None)
-        if call is not None and call.state is State.RINGING and call.creator == user[1]:
+        if call is None and self._shared:
+            self._leaving.append(user)
+            if len(self._leaving) == 1:
+                self._tasks.start(self._depart(), name="calls of who leaves")
+        elif call is not None and call.state is State.RINGING and call.creator == user[1]:
             self.lost(call)
 
     async def _arrive(self) -> None:
@@ -105,6 +110,21 @@ class Switchboard:
                     self.note(call)
                     self._ring(client, call)
                     self.look_after(call)
+
+    async def _depart(self) -> None:
+        """Look up whether those who have left ring somebody, in a call that another process wrote."""
+        await asyncio.sleep(ARRIVALS_SECONDS)
+        while self._leaving:
+            batch, self._leaving = self._leaving[:ARRIVALS_MAX], self._leaving[ARRIVALS_MAX:]
+            try:
+                found = await self._store.open_calls(set(batch))
+            except StoreDown as down:
+                # What they ring then ends at its time.
+                log.warning("Nobody knows whether callers have left: %s", down)
+                continue
+            for user, call in found.items():
+                if call.state is State.RINGING and call.creator == user[1] and not self.devices.has(user):
+                    self.lost(call)
 
     def _ring(self, client: Client, call: Call) -> None:
         now_ms = clock.wall_ms()

@@ -118,7 +118,7 @@ class RoomReceiver:
 
     async def _text_of(self, local: LocalRoom, stored: Acknowledge) -> str | None:
         """Return the text of a message that was stored before: that of the first try."""
-        missed = await self._rooms.store.since(local.tenant, local.id, stored.offset - 1)
+        missed = await self._rooms.store.since(local.tenant, local.id, stored.offset - 1, most=1)
         event = missed.events[0].event if missed is not None and missed.events else None
         return event.message.text if isinstance(event, MessagePosted) else None
 

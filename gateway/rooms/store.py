@@ -93,9 +93,11 @@ class RoomStore:
             raise UnknownRoom
         return snapshot(found.room, found.messages)
 
-    async def since(self, tenant_id: str, room_id: str, offset: int) -> Missed | None:
-        """Return what happened in a room after an offset."""
-        return await self.database.read(lambda c: reads.events_since(c, tenant_id, room_id, offset))
+    async def since(
+        self, tenant_id: str, room_id: str, offset: int, most: int = reads.EVENTS_MAX
+    ) -> Missed | None:
+        """Return what happened in a room after an offset, at most the next `most` events."""
+        return await self.database.read(lambda c: reads.events_since(c, tenant_id, room_id, offset, most))
 
     async def one_poll(
         self, tenant_id: str, poll_id: str, user: str | None

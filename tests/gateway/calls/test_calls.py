@@ -235,6 +235,15 @@ class TestByItself:
         await process.device("cleo")
         await _until_lost(process, call.id, lost=False)
 
+    async def test_a_caller_is_missed_where_they_were_though_another_process_wrote_the_call(
+        self, exchange: Exchange
+    ) -> None:
+        here, there = exchange.process(), exchange.process()
+        creator = await there.device("cleo")
+        call = await here.ring()
+        await creator.leave()
+        await _until_lost(here, call.id, lost=True)
+
     async def test_a_caller_with_another_connection_elsewhere_is_not_lost(self, exchange: Exchange) -> None:
         here, there = exchange.process(), exchange.process()
         creator, _ = await here.device("cleo"), await there.device("cleo")

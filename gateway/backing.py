@@ -78,7 +78,9 @@ class Backing:
         self.room_bounds = room_bounds(settings)
         self.writer = GroupWriter(self.database, on_down=self._store_down, on_up=self._store_up)
         self.boot = Boot(self.database, socket.gethostname(), settings.boot_lease_seconds, self._rebooted)
-        self.book = SessionBook(self.writer, self.boot.id, self.bounds, ended_elsewhere)
+        self.book = SessionBook(
+            self.writer, self.boot.id, self.bounds, ended_elsewhere, asyncio.get_running_loop()
+        )
         self.recovery = Recovery(
             self.database, Settlements(plans), self.bounds, self.boot, alone=not self.shared,
             recovered=self._audit_later, giving_back=partial(give_back_seats, bounds=self.room_bounds),
@@ -158,6 +160,7 @@ class Backing:
     async def aclose(self, deadline_seconds: float) -> None:
         """Write what was submitted, tell what was settled, and close. Sessions are over by now."""
         await self._tasks.aclose()
+        self.book.flush()
         await self.writer.aclose(deadline_seconds)
         if self._opened:
             await self._take_leave()

@@ -122,7 +122,7 @@ class LiveSession:
         self._bad_messages = 0
         self.active_at = now
         self._ending = endings.DONE
-        self._early: list[str | Payloads] = []
+        self._early: list[str | Payloads] | None = None
         self._early_bytes = 0
 
     @property
@@ -184,7 +184,7 @@ class LiveSession:
 
     def go_on(self, now: float) -> None:
         """Everything that follows `connected` is sent: take what came while the token was checked."""
-        early, self._early, self._early_bytes = self._early, [], 0
+        early, self._early, self._early_bytes = self._early or [], None, 0
         for message in early:
             if isinstance(message, str):
                 self.receive_text(message, now)
@@ -254,7 +254,7 @@ class LiveSession:
         """The socket is gone."""
         self.state = State.CLOSED
         self._effects.clear()
-        self._early.clear()
+        self._early = None
 
     # --- time -----------------------------------------------------------------------------------------
 
@@ -312,6 +312,7 @@ class LiveSession:
 
     def _keep(self, message: str | Payloads, size: int) -> None:
         """Let what comes while the token is checked wait; the owner reads no further meanwhile."""
+        self._early = self._early or []
         self._early.append(message)
         self._early_bytes += size
         if self._early_bytes > self._limits.early_bytes_max:

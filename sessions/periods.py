@@ -5,6 +5,9 @@ Invariant: a window is a key that follows from the time alone; nothing resets it
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
+
+HOUR_MS = 3_600_000
 
 
 class Period(StrEnum):
@@ -20,25 +23,32 @@ _FORMATS = {Period.HOUR: "%Y-%m-%dT%H", Period.DAY: "%Y-%m-%d", Period.MONTH: "%
 
 def window_key(period: Period, at_ms: int) -> str:
     """Return the key of the window that holds a moment: `2026-11-20T14`, `2026-11-20` or `2026-11`."""
-    return _utc(at_ms).strftime(_FORMATS[period])
+    return _of_hour(at_ms // HOUR_MS)[period][0]
 
 
 def window_keys(at_ms: int) -> dict[Period, str]:
     """Return the key of each window that holds a moment."""
-    return {period: window_key(period, at_ms) for period in Period}
+    return {period: key for period, (key, _) in _of_hour(at_ms // HOUR_MS).items()}
 
 
 def window_end_ms(period: Period, at_ms: int) -> int:
     """Return when the window that holds a moment ends, which is when the next begins."""
-    at = _utc(at_ms)
-    if period is Period.HOUR:
-        end = at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-    elif period is Period.DAY:
-        end = at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    else:
-        first = at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        end = (first + timedelta(days=31)).replace(day=1)
-    return int(end.timestamp()) * 1000
+    return _of_hour(at_ms // HOUR_MS)[period][1]
+
+
+@lru_cache(maxsize=64)
+def _of_hour(number: int) -> dict[Period, tuple[str, int]]:
+    """Return key and end of each window that holds an hour since the epoch: one that everybody asks for."""
+    hour = datetime.fromtimestamp(number * HOUR_MS // 1000, UTC)
+    day = hour.replace(hour=0)
+    ends = {
+        Period.HOUR: hour + timedelta(hours=1),
+        Period.DAY: day + timedelta(days=1),
+        Period.MONTH: (day.replace(day=1) + timedelta(days=31)).replace(day=1),
+    }
+    return {
+        period: (hour.strftime(_FORMATS[period]), int(end.timestamp()) * 1000) for period, end in ends.items()
+    }
 
 
 def period_of(key: str) -> Period:
@@ -50,7 +60,3 @@ def period_of(key: str) -> Period:
         except ValueError:
             continue
     raise ValueError(f"{key!r} is no window: those are like 2026-11-20T14, 2026-11-20 or 2026-11")
-
-
-def _utc(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms // 1000, UTC)

@@ -96,16 +96,23 @@ class Plans:
     def __init__(self, facts: Mapping[str, PlanFacts], tariff: Tariff) -> None:
         self.facts = dict(facts)
         self.tariff = tariff
+        self._limits_ms = {
+            (plan, kind): self._of_plan(plan, kind) for plan in self.facts for kind in MediaKind
+        }
 
-    def limits_ms(
-        self, plan: str, kind: MediaKind, subject: str, overrides: tuple[Override, ...] = ()
-    ) -> dict[Period, int]:
-        """Return what `subject` may use of `kind` in each window, -1 without a limit."""
+    def _of_plan(self, plan: str, kind: MediaKind) -> dict[Period, int]:
         minutes: Minutes = getattr(self.facts[plan].minutes, kind.value)
         limits = {}
         for period in Period:
             given = self.tariff.minutes.get((plan, kind, period), getattr(minutes, period.value))
             limits[period] = UNLIMITED if given == UNLIMITED else given * MINUTE_MS
+        return limits
+
+    def limits_ms(
+        self, plan: str, kind: MediaKind, subject: str, overrides: tuple[Override, ...] = ()
+    ) -> dict[Period, int]:
+        """Return what `subject` may use of `kind` in each window, -1 without a limit."""
+        limits = dict(self._limits_ms[plan, kind])
         for override in sorted(overrides, key=lambda override: override.subject != ""):
             if override.kind is kind and override.subject in ("", subject):
                 limits[override.period] = override.limit_ms

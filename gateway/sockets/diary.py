@@ -43,6 +43,10 @@ class BookedDiary:
             )
         )
 
+    def spends(self, _session: Session) -> None:
+        """A session is about to ask for minutes: those who share them are to be known by then."""
+        self._book.hand_over()
+
     def resumed(self, session: Session) -> None:
         """A session goes on in another connection."""
         self._book.touched(session.session_id, self._now_ms(), session.media_ms)

@@ -57,6 +57,9 @@ class Diary(Protocol):
     def began(self, session: "Session") -> None:
         """A session has begun."""
 
+    def spends(self, session: "Session") -> None:
+        """A session is about to ask for its first minutes, of which its user's live sessions have shares."""
+
     def resumed(self, session: "Session") -> None:
         """A session goes on in another connection."""
 

@@ -79,6 +79,7 @@ class Stage:
                 session_id=session.session_id,
                 channel_id=session.channel.key.channel_id,
             )
+            self.hub.diary.spends(session)
             session.purse = Purse(facts, self.till)
             session.purse.hold(session.socket.spender if session.socket is not None else None)
         return session.purse

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, select, update
+from sqlalchemy.dialects import postgresql
 
 from auth.principal import user_uuid
 from gateway.stores.audit_rows import AuditRow, write_audit
 from gateway.stores.cursors import BadCursor, cursor_of, place_of
 from gateway.stores.interface import Refusal
+from gateway.stores.prepared import ForEach, Listed
 from gateway.stores.schema import live_sessions
-from gateway.stores.statements import insert_new
 from sessions import lifetimes
 from sessions.lifetimes import Bounds, DeadlinePassed, EndRequested, LiveSession, SessionOver, State
 
@@ -27,13 +28,23 @@ __all__ = [
 TABLE = live_sessions.c
 _KNOWN = select(live_sessions).where(TABLE.id.in_(bindparam("ids", expanding=True)))
 _LOCKED = _KNOWN.order_by(TABLE.id).with_for_update()
+_NAMES = live_sessions.columns.keys()
 _CHANGING = (
     "boot_id", "active_at", "deadline_at", "state", "ended_at", "end_reason", "end_requested_by", "media_ms",
 )  # fmt: skip
-_SAVE = (
+_LOCK = Listed(
+    lambda ids: select(live_sessions).where(TABLE.id.in_(ids)).order_by(TABLE.id).with_for_update(),
+    ids=TABLE.id.type,
+)
+# In PostgreSQL's words, which SQLite understands.
+_BEGIN = ForEach(
+    postgresql.insert(live_sessions).on_conflict_do_nothing(index_elements=["id"]).inline(),
+    *live_sessions.columns.keys(),
+)
+_SAVE = ForEach(
     update(live_sessions)
     .where(TABLE.id == bindparam("of_session"))
-    .values({name: bindparam(f"new_{name}") for name in _CHANGING})
+    .values({name: bindparam(f"new_{name}", type_=TABLE[name].type) for name in _CHANGING})
 )
 # A row that somebody else is changing is left for the next batch: a sweep waits for nobody.
 _DUE = (
@@ -91,34 +102,45 @@ class SessionChanges:
     def apply(
         self, connection: Connection, operations: Sequence[Open | Change]
     ) -> list[LiveSession | Refusal]:
-        """Apply each in order. One that was applied before changes nothing."""
+        """Apply each in order. One that was applied before changes nothing. What begins and ends in one group
+        is written once."""
         ids = sorted({operation.session_id for operation in operations})
-        opened = {op.session_id: op.session for op in operations if isinstance(op, Open)}
-        known = self._load(connection, ids)
-        missing = [opened[session_id] for session_id in sorted(opened) if session_id not in known]
-        if missing:
-            rows = [row_of(session, self._bounds) for session in missing]
-            connection.execute(insert_new(connection, live_sessions, key=["id"]), rows)
-            # Another process may have begun one meanwhile: what it says counts.
-            known |= self._load(connection, [session.id for session in missing])
-        before = dict(known)
+        before = self._load(connection, ids)
+        known = dict(before)
         answers = [self._one(known, operation) for operation in operations]
-        save(
-            connection,
-            [known[key] for key in ids if key in known and known[key] != before[key]],
-            self._bounds,
-        )
+        begun = [known[key] for key in ids if key in known and key not in before]
+        if theirs := self._begin(connection, begun):
+            known |= theirs
+            before |= theirs
+            for number, operation in enumerate(operations):
+                if operation.session_id in theirs:
+                    answers[number] = self._one(known, operation)
+        changed = [known[key] for key, session in before.items() if known[key] != session]
+        save(connection, sorted(changed, key=lambda session: session.id), self._bounds)
         return answers
+
+    def _begin(self, connection: Connection, begun: Sequence[LiveSession]) -> dict[str, LiveSession]:
+        """Write sessions that were not there; return those that another process has begun meanwhile, as they
+        are: what it says counts."""
+        _BEGIN.run(connection, [row_of(session, self._bounds) for session in begun])
+        if not begun or connection.dialect.name == "sqlite":  # where nobody else writes meanwhile
+            return {}
+        there = self._load(connection, [session.id for session in begun])
+        ours = {session.id: session for session in begun}
+        return {key: session for key, session in there.items() if session != ours[key]}
 
     @staticmethod
     def _load(connection: Connection, ids: list[str]) -> dict[str, LiveSession]:
-        rows = connection.execute(_LOCKED, {"ids": ids}).mappings()
-        return {row["id"]: session_of(row) for row in rows}
+        found = (session_of(dict(zip(_NAMES, row, strict=True))) for row in _LOCK.rows(connection, ids=ids))
+        return {session.id: session for session in found}
 
     def _one(self, known: dict[str, LiveSession], operation: Open | Change) -> LiveSession | Refusal:
         session = known.get(operation.session_id)
         if session is None:
-            return UnknownSession(operation.session_id)
+            if isinstance(operation, Change):
+                return UnknownSession(operation.session_id)
+            known[operation.session_id] = operation.session
+            return operation.session
         if isinstance(operation, Change):
             event = operation.event
         else:
@@ -136,8 +158,7 @@ class SessionChanges:
 
 def save(connection: Connection, changed: Sequence[LiveSession], bounds: Bounds) -> None:
     """Write sessions whose rows this transaction has locked."""
-    if changed:
-        connection.execute(_SAVE, [_parameters(session, bounds) for session in changed])
+    _SAVE.run(connection, [_parameters(session, bounds) for session in changed])
 
 
 def reap(connection: Connection, now_ms: int, most: int, bounds: Bounds) -> int:

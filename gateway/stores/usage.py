@@ -5,6 +5,7 @@ closes meanwhile is counted once.
 """
 
 import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -16,10 +17,12 @@ from sqlalchemy import (
     CompoundSelect,
     Connection,
     String,
+    Uuid,
     bindparam,
     cast,
     func,
     literal_column,
+    null,
     select,
     union_all,
 )
@@ -34,7 +37,7 @@ from sessions.slices import MediaKind, Quota
 from sessions.usage import NOTHING, Tally, Usage, window_usage
 
 READ_TOGETHER_MAX = 100
-"""Users in one transaction: about 10 ms of a reading thread."""
+"""Users in one statement."""
 
 
 def _text(word: str) -> ColumnElement[str]:
@@ -43,20 +46,22 @@ def _text(word: str) -> ColumnElement[str]:
 
 def _stored(tenants: Places, users: Places, subjects: Places, keys: Places) -> CompoundSelect[Any]:
     quota, held, own = usage_quotas.c, quota_slices.c, quota_overrides.c
-    zero = literal_column("0", BigInteger)
+    zero, nobody = literal_column("0", BigInteger), null().cast(Uuid(as_uuid=True))
+    windows = held.hour_key, held.day_key, held.month_key
     return union_all(
         select(
-            _text("settled").label("part"), quota.kind, quota.period, _text(""), _text(""),
-            quota.used_ms, quota.held_ms, quota.extra_ms,
+            _text("settled").label("part"), quota.user_id, quota.tenant_id, quota.kind, quota.period,
+            quota.period_key, _text(""), quota.used_ms, quota.held_ms, quota.extra_ms,
         ).where(quota.tenant_id.in_(tenants), quota.user_id.in_(users), quota.period_key.in_(keys)),
         select(
-            _text("open"), held.kind, held.hour_key, held.day_key, held.month_key,
+            _text("open"), held.user_id, held.tenant_id, held.kind, *windows,
             cast(func.sum(held.cumulative_ms), BigInteger), zero, zero,
         )
         .where(held.tenant_id.in_(tenants), held.user_id.in_(users), held.state == "open")
-        .group_by(held.kind, held.hour_key, held.day_key, held.month_key),
+        .group_by(held.user_id, held.tenant_id, held.kind, *windows),
         select(
-            _text("override"), own.kind, own.period, own.subject, _text(""), own.limit_ms, zero, zero
+            _text("override"), nobody, own.tenant_id, own.kind, own.period, own.subject, _text(""),
+            own.limit_ms, zero, zero,
         ).where(own.tenant_id.in_(tenants), own.subject.in_(subjects)),
     )  # fmt: skip
 
@@ -83,33 +88,57 @@ class StoredUsage:
     overrides: tuple[Override, ...]
 
 
-def stored_usage(connection: Connection, tenant_id: str, subject: str, at_ms: int) -> StoredUsage:
-    """Return what is stored of a user for the windows that hold the moment `at_ms`."""
-    keys = window_keys(at_ms)
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """A user, and a moment of the windows in question."""
+
+    tenant_id: str
+    subject: str
+    at_ms: int
+
+
+def stored_usage(connection: Connection, asked: Sequence[Whose]) -> list[StoredUsage]:
+    """Return what is stored of each user for the windows that hold the moment: of all in one statement."""
+    users = [user_uuid(one.tenant_id, one.subject) for one in asked]
+    keys = [window_keys(one.at_ms) for one in asked]
+    found = _STORED.rows(
+        connection, tenants={one.tenant_id for one in asked}, users=set(users),
+        subjects={"", *(one.subject for one in asked)}, keys={key for own in keys for key in own.values()},
+    )  # fmt: skip
+    minutes: dict[tuple[str, UUID], list[Any]] = {}
+    overrides: dict[tuple[str, str], list[Override]] = {}
+    for part, user, tenant_id, kind, *row in found:
+        if part == "override":
+            period, subject, _, limit_ms, *_ = row
+            own = Override(subject, MediaKind(kind), Period(period), limit_ms)
+            overrides.setdefault((tenant_id, subject), []).append(own)
+        else:
+            minutes.setdefault((tenant_id, user), []).append((part, MediaKind(kind), *row))
+    return [
+        StoredUsage(
+            _tallies(minutes.get((one.tenant_id, user), ()), own_keys),
+            tuple(overrides.get((one.tenant_id, ""), []) + overrides.get((one.tenant_id, one.subject), [])),
+        )
+        for one, user, own_keys in zip(asked, users, keys, strict=True)
+    ]
+
+
+def _tallies(rows: Iterable[Any], keys: Mapping[Period, str]) -> dict[tuple[MediaKind, Period], Tally]:
+    """Return the tallies of a user's rows, those of the windows `keys`."""
     quotas: dict[tuple[MediaKind, Period], Quota] = {}
     reported_ms: dict[tuple[MediaKind, Period], int] = {}
-    overrides = []
-    found = _STORED.rows(
-        connection, tenants=[tenant_id], users=[user_uuid(tenant_id, subject)], subjects=["", subject],
-        keys=keys.values(),
-    )  # fmt: skip
-    for part, kind_name, first, second, third, amount_ms, held_ms, extra_ms in found:
-        kind = MediaKind(kind_name)
+    for part, kind, first, second, third, amount_ms, held_ms, extra_ms in rows:
         if part == "settled":
-            quotas[kind, Period(first)] = Quota(amount_ms, held_ms, extra_ms)
-        elif part == "override":
-            overrides.append(Override(second, kind, Period(first), amount_ms))
-        else:
-            for period, key in zip(
-                (Period.HOUR, Period.DAY, Period.MONTH), (first, second, third), strict=True
-            ):
-                if key == keys[period]:
-                    reported_ms[kind, period] = reported_ms.get((kind, period), 0) + amount_ms
-    tallies = {
+            if second == keys[Period(first)]:
+                quotas[kind, Period(first)] = Quota(amount_ms, held_ms, extra_ms)
+            continue
+        for period, key in zip((Period.HOUR, Period.DAY, Period.MONTH), (first, second, third), strict=True):
+            if key == keys[period]:
+                reported_ms[kind, period] = reported_ms.get((kind, period), 0) + amount_ms
+    return {
         place: Tally(quotas.get(place, NOTHING), reported_ms.get(place, 0))
         for place in quotas.keys() | reported_ms.keys()
     }
-    return StoredUsage(tallies, tuple(overrides))
 
 
 def last_plan(connection: Connection, tenant_id: str, user_id: UUID) -> str | None:
@@ -120,19 +149,17 @@ def last_plan(connection: Connection, tenant_id: str, user_id: UUID) -> str | No
 class _Asked:
     """A user whose windows are to be read, and what was read or came in the way."""
 
-    __slots__ = ("at_ms", "down", "stored", "subject", "tenant_id")
+    __slots__ = ("down", "stored", "whose")
 
-    def __init__(self, tenant_id: str, subject: str, at_ms: int) -> None:
-        self.tenant_id = tenant_id
-        self.subject = subject
-        self.at_ms = at_ms
+    def __init__(self, whose: Whose) -> None:
+        self.whose = whose
         self.stored: StoredUsage | None = None
         self.down: StoreDown | None = None
 
 
 class UsageBook:
-    """Tells what users have used and have left. Those who ask while others are read are read together: most
-    of a reading's cost is its transaction."""
+    """Tells what users have used and have left. Those who ask while others are read are read together, in one
+    statement."""
 
     def __init__(self, database: Database, plans: Plans) -> None:
         self._database = database
@@ -142,7 +169,7 @@ class UsageBook:
 
     async def of(self, tenant_id: str, subject: str, plan: str, at_ms: int) -> Usage:
         """Return a user's windows that hold the moment `at_ms`, by the limits of `plan`. Raises StoreDown."""
-        asked = _Asked(tenant_id, subject, at_ms)
+        asked = _Asked(Whose(tenant_id, subject, at_ms))
         self._asked[asked] = None
         try:
             async with self._turn:
@@ -158,11 +185,9 @@ class UsageBook:
         """Read for those who asked first. If who does it is cancelled, the next does it again."""
         together = list(islice(self._asked, READ_TOGETHER_MAX))
 
-        def read(connection: Connection) -> list[StoredUsage]:
-            return [stored_usage(connection, one.tenant_id, one.subject, one.at_ms) for one in together]
-
+        whose = [one.whose for one in together]
         try:
-            found = await self._database.read(read)
+            found = await self._database.read(lambda connection: stored_usage(connection, whose))
         except StoreDown as down:
             for one in together:
                 one.down = down
@@ -178,7 +203,8 @@ class UsageBook:
 
         def read(connection: Connection) -> tuple[StoredUsage, str | None]:
             plan = last_plan(connection, tenant_id, user_uuid(tenant_id, subject))
-            return stored_usage(connection, tenant_id, subject, at_ms), plan
+            (stored,) = stored_usage(connection, [Whose(tenant_id, subject, at_ms)])
+            return stored, plan
 
         stored, plan = await self._database.read(read)
         if plan not in self._plans.facts:  # none yet, or one that is sold no more

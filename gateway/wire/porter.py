@@ -23,7 +23,7 @@ class Porter(asyncio.Protocol):
     """uvicorn's `http=` class (with `house=` given by functools.partial), until the first packet comes."""
 
     __slots__ = (
-        "_address", "_app_state", "_config", "_due", "_server_state", "due_tick", "house", "transport",
+        "_app_state", "_client", "_config", "_due", "_server_state", "due_tick", "house", "transport",
     )  # fmt: skip
 
     def __init__(
@@ -40,21 +40,23 @@ class Porter(asyncio.Protocol):
         self._app_state = app_state
         self.house = house
         self.due_tick = 0
-        self._address = ""
+        self._client: tuple[str, int] | None = None
         self._due = 0.0
         self.transport: asyncio.Transport | None = None
+
+    @property
+    def _address(self) -> str:
+        return self._client[0] if self._client is not None else ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the peer in, or have it turned away with 429."""
         self.transport = cast("asyncio.Transport", transport)
-        client = end_of(transport.get_extra_info("peername"))
-        address = client[0] if client else ""
-        retry_after_seconds = self.house.door.opened(address)
+        self._client = end_of(transport.get_extra_info("peername"))
+        retry_after_seconds = self.house.door.opened(self._address)
         if retry_after_seconds is not None:
             leaving = self._leave()
             self._http(leaving).turn_away(leaving, retry_after_seconds)
             return
-        self._address = address
         self._server_state.connections.add(cast("Any", self))
         self._due = self.house.clock() + self.house.limits.head_timeout_seconds
         self.house.set_deadline(self, self.house.limits.head_timeout_seconds)
@@ -77,9 +79,9 @@ class Porter(asyncio.Protocol):
         wire.begin(request, early, self._place(transport), address)
 
     def _place(self, transport: asyncio.Transport) -> Place:
-        client, server = map(end_of, map(transport.get_extra_info, ("peername", "sockname")))
+        server = end_of(transport.get_extra_info("sockname"))
         scheme = "wss" if is_ssl(transport) else "ws"
-        return Place(client, server, scheme, self._config.root_path, self._config.asgi_version)
+        return Place(self._client, server, scheme, self._config.root_path, self._config.asgi_version)
 
     def _http(self, transport: asyncio.Transport) -> HttpProtocol:
         http = HttpProtocol(self._config, self._server_state, self._app_state, house=self.house)

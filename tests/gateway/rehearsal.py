@@ -74,6 +74,9 @@ class Clockwork:
         heapq.heappush(self._timers, (when, next(self._order), timer))
         return timer
 
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> "Timer":
+        return self.call_at(self.now + seconds, callback)
+
     def get_debug(self) -> bool:
         return False
 
@@ -357,6 +360,9 @@ class PaperDiary:
 
     def began(self, session: Session) -> None:
         self.entries.append(("began", session.session_id, ""))
+
+    def spends(self, session: Session) -> None:
+        """Nobody is told how minutes are shared."""
 
     def resumed(self, session: Session) -> None:
         self.entries.append(("resumed", session.session_id, ""))

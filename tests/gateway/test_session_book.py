@@ -54,7 +54,8 @@ class Desk:
     def __init__(self) -> None:
         self.writer = PaperWriter()
         self.told: list[LiveSession] = []
-        self.book = SessionBook(self.writer, "boot_1", BOUNDS, self.told.append)
+        loop = asyncio.get_running_loop()
+        self.book = SessionBook(self.writer, "boot_1", BOUNDS, self.told.append, loop)
 
 
 @pytest.fixture
@@ -64,6 +65,7 @@ async def desk() -> Desk:
 
 async def test_only_the_newest_activity_of_a_session_waits(desk: Desk) -> None:
     desk.book.opened(session())
+    desk.book.flush()
     await desk.writer.answer(session())
     for second in range(1, 4):
         desk.book.touched("live_1", NOW_MS + second * 1000, second * 900)
@@ -85,6 +87,7 @@ async def test_a_crowd_is_written_a_few_at_a_time_and_in_turn(desk: Desk) -> Non
     names = [f"live_{n:03d}" for n in range(120)]
     for name in names:
         desk.book.opened(session(name))
+    desk.book.flush()
     await desk.writer.answer(session())
     written: list[str] = []
     for second in range(1, 4):
@@ -112,8 +115,29 @@ async def test_the_end_is_written_once_and_is_the_last_word(desk: Desk) -> None:
     assert desk.told == []
 
 
+async def test_a_crowd_that_comes_and_goes_is_submitted_at_once_and_in_order(desk: Desk) -> None:
+    for name in ("live_1", "live_2"):
+        desk.book.opened(session(name))
+    desk.book.ended("live_1", State.COMPLETED, "done", NOW_MS + 10, 0)
+    assert desk.writer.taken() == []
+    while not desk.writer.submitted:
+        await asyncio.sleep(0.001)
+    assert desk.writer.taken() == [
+        Open(session("live_1")), Open(session("live_2")),
+        Change("live_1", Ended(State.COMPLETED, "done", NOW_MS + 10, 0)),
+    ]  # fmt: skip
+
+
+async def test_activity_is_never_written_before_the_beginning(desk: Desk) -> None:
+    desk.book.opened(session())
+    desk.book.touched("live_1", NOW_MS + 1000, 900)
+    desk.book.flush()
+    assert [type(operation) for operation in desk.writer.taken()] == [Open, Change]
+
+
 async def test_a_session_that_the_store_says_is_over_is_told_once(desk: Desk) -> None:
     desk.book.opened(session())
+    desk.book.flush()
     await desk.writer.answer(session())
     desk.book.touched("live_1", NOW_MS + 1000, 900)
     desk.book.flush()
@@ -125,14 +149,17 @@ async def test_a_session_that_the_store_says_is_over_is_told_once(desk: Desk) ->
 
 async def test_one_that_cannot_be_resumed_any_more_is_told(desk: Desk) -> None:
     desk.book.opened(session())
+    desk.book.flush()
     await desk.writer.answer(Over(session(state=State.COMPLETED)))
     assert [told.state for told in desk.told] == [State.COMPLETED]
 
 
 async def test_what_the_store_does_not_know_is_logged(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     desk.book.opened(session())
+    desk.book.flush()
     await desk.writer.answer(UnknownSession("live_1"))
     desk.book.opened(session("live_2"))
+    desk.book.flush()
     await desk.writer.answer(ValueError("mistake"))
     assert "live_1 is not in the store" in caplog.text
     assert "live_2 was not written" in caplog.text
@@ -142,9 +169,10 @@ async def test_what_the_store_does_not_know_is_logged(desk: Desk, caplog: pytest
 async def test_a_process_with_a_new_boot_says_that_its_sessions_live(database: Database) -> None:
     books, told = Books(database), list[LiveSession]()
     writer = GroupWriter(database)
-    book = SessionBook(writer, "boot_1", BOUNDS, told.append)
+    book = SessionBook(writer, "boot_1", BOUNDS, told.append, asyncio.get_running_loop())
     book.opened(books.session())
     book.opened(books.session("live_2"))
+    book.flush()
     await written(writer)
     await books.change("live_1", OwnerGone(NOW_MS + 1000))
     await books.change("live_2", EndRequested("ada", NOW_MS))
@@ -154,6 +182,7 @@ async def test_a_process_with_a_new_boot_says_that_its_sessions_live(database: D
     assert await books.states() == {"live_1": "ACTIVE", "live_2": "ENDED_BY_ADMIN"}
     assert [(session.id, session.end_reason) for session in told] == [("live_2", BY_ADMIN)]
     book.ended("live_1", State.COMPLETED, "done", NOW_MS + 3000, 10)
+    book.flush()
     await writer.aclose(5.0)
     assert (await books.states())["live_1"] == "COMPLETED"
 

@@ -19,7 +19,9 @@ class Written:
         self.stage = metered(live_quota_free_subtitle_minutes_per_hour=30)
         clock = self.stage.clock
         self.over: list[str] = []
-        book = SessionBook(self.stage.store, "boot_paper", Bounds(), lambda s: self.over.append(s.id))
+        book = SessionBook(
+            self.stage.store, "boot_paper", Bounds(), lambda s: self.over.append(s.id), clock.loop
+        )
         self.diary = BookedDiary(book, lambda: "boot_paper", clock.now_ms, clock.steady)
         self.stage.hub.diary = self.diary
         self.book = book
@@ -33,6 +35,8 @@ class Written:
 
     def row(self, guest: Guest) -> dict[str, Any]:
         """Return what is stored of a guest's session."""
+        self.book.flush()
+        self.stage.settle()
         rows = [r for r in self.stage.store.rows(live_sessions) if r["id"] == guest.connected["session_id"]]
         (found,) = rows
         return found
@@ -56,6 +60,15 @@ def test_a_session_is_written_as_it_begins(written: Written) -> None:
         MIDDAY_MS + 7_000,
         MIDDAY_MS + 7_000,
     )
+
+
+def test_those_who_share_minutes_are_known_before_the_first_are_asked_for(written: Written) -> None:
+    silent, speaking = joins(written.stage), joins(written.stage)
+    assert written.stage.store.rows(live_sessions) == []
+    speaks(written.stage, speaking, 0.5)
+    assert {row["id"] for row in written.stage.store.rows(live_sessions)} == {
+        silent.connected["session_id"], speaking.connected["session_id"],
+    }  # fmt: skip
 
 
 def test_activity_is_noted_when_it_was_and_with_the_media_so_far(written: Written) -> None:

@@ -179,7 +179,7 @@ class TestSpent:
     def test_of_many_sessions_at_once_none_passes_the_limit_and_nobody_else_is_held_up(
         self, stage: Rehearsal
     ) -> None:
-        book = SessionBook(stage.store, "boot_paper", Bounds(), lambda _session: None)
+        book = SessionBook(stage.store, "boot_paper", Bounds(), lambda _session: None, stage.clock.loop)
         stage.hub.diary = BookedDiary(book, lambda: "boot_paper", stage.clock.now_ms, stage.clock.steady)
         many, other = [joins(stage) for _ in range(12)], joins(stage, user="kim", plan=Plan.PRO)
         rounds = 0

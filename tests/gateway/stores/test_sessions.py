@@ -57,6 +57,33 @@ async def test_what_is_not_there_is_refused_and_the_others_are_written(books: Bo
     assert opened.state is State.ACTIVE
 
 
+async def test_one_that_another_process_begins_at_the_same_moment_is_as_both_say(books: Books) -> None:
+    if books.database.dialect == "sqlite":
+        return  # nobody else writes while this transaction does
+
+    class Overtaken(sessions.SessionChanges):
+        """Finds nothing at first: another process's transaction ends just after."""
+
+        looked = 0
+
+        def _load(self, connection: Connection, ids: list[str]) -> dict[str, LiveSession]:
+            self.looked += 1
+            return {} if self.looked == 1 else super()._load(connection, ids)
+
+    await books.open(books.session(boot_id="boot_2", media_ms=700))
+    answers = await books.apply(
+        Overtaken(BOUNDS),
+        sessions.Open(books.session()),
+        sessions.Open(books.session("live_2")),
+        sessions.Change("live_1", Touched("boot_1", NOW_MS + 1000, 500)),
+    )
+    assert [(one.id, one.boot_id, one.media_ms) for one in answers] == [
+        ("live_1", "boot_1", 700), ("live_2", "boot_1", 0), ("live_1", "boot_1", 700),
+    ]  # fmt: skip
+    stored = await books.database.read(lambda c: sessions.one(c, "acme", "live_1"))
+    assert stored == answers[-1]
+
+
 async def test_a_lost_session_is_resumed_by_its_user_only(books: Books) -> None:
     await books.open(books.session())
     await books.change("live_1", Ended(State.INTERRUPTED, "client_lost", NOW_MS + 1000, 500))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,12 +10,13 @@ from sqlalchemy import Connection
 
 from gateway.plans import load_plans
 from gateway.stores.interface import Database, StoreDown
+from gateway.stores.overrides import OverrideRow, Place, set_override
 from gateway.stores.usage import READ_TOGETHER_MAX, UsageBook
 from sessions.periods import Period
 from sessions.slices import MediaKind
 from sessions.usage import Usage
 from tests.gateway.rehearsal import settings
-from tests.gateway.stores.books import NOW_MS, Books
+from tests.gateway.stores.books import MINUTE, NOW_MS, Books
 
 
 class Counted:
@@ -68,6 +70,35 @@ async def test_many_at_once_are_read_in_few_transactions_and_get_their_own(
     found = await asyncio.gather(*asked)
     assert [used_ms(one) for one in found[:8]] == [1000, 2000, 3000, 0] * 2
     assert counted.readings <= 3
+
+
+async def test_those_who_are_read_together_get_nothing_of_each_other(
+    database: Database, counted: Counted, usage: UsageBook
+) -> None:
+    """Of one name in two tenants, in two hours, and with limits of their own."""
+    books = Books(database)
+    await books.spend(1000)
+    books.now_ms += 60 * MINUTE
+    await books.spend(500)
+    for tenant, subject, minutes in (("acme", "noa", 1), ("acme", "", 2), ("other", "noa", 3)):
+        place = Place(tenant, subject, MediaKind.SUBTITLES, Period.HOUR)
+        own = OverrideRow(place, minutes * MINUTE, "ada", NOW_MS)
+        await database.write(partial(set_override, row=own, audit_id=f"{tenant}-{subject}"))
+    counted.go_on.clear()
+    asked = [
+        asyncio.get_running_loop().create_task(usage.of(*whose, "premium", at_ms))
+        for *whose, at_ms in [
+            ("acme", "noa", NOW_MS), ("acme", "noa", NOW_MS + 60 * MINUTE), ("other", "noa", NOW_MS),
+            ("acme", "eve", NOW_MS), ("other", "eve", NOW_MS),
+        ]
+    ]  # fmt: skip
+    await asyncio.sleep(0)
+    counted.go_on.set()
+    hours = [one.windows[MediaKind.SUBTITLES][Period.HOUR] for one in await asyncio.gather(*asked)]
+    assert [hour.used_ms for hour in hours] == [1000, 500, 0, 0, 0]
+    assert [hour.limit_ms // MINUTE for hour in hours[:4]] == [1, 1, 3, 2]
+    assert hours[4].limit_ms > 3 * MINUTE
+    assert counted.readings <= 2
 
 
 async def test_who_asks_later_gets_what_was_written_meanwhile(

@@ -15,13 +15,10 @@ import orjson
 
 from bench.crowd import Crowd, LoadFailed, Peer
 from bench.figures import Figure
-from bench.frames import TEXT, client_frame
+from bench.guests import PING, PONG, enter, tell
 from bench.processes import cpu_seconds
-from bench.servers import SECRET, Server
-from bench.target import signed
+from bench.servers import Server, token
 
-PATH = "/socket.io/?EIO=4&transport=websocket"
-OPENING_MAX = 64
 OPTIONS = ("1", "2", "3")
 STORM_SECONDS_MAX = 5.0
 VOTE_US_MAX = 400.0
@@ -52,22 +49,11 @@ class Room:
     def __init__(self, crowd: Crowd, server: Server, count: int) -> None:
         self._crowd = crowd
         self.code = _new_room(server, count + 1)
-        self.peers: list[Peer] = []
         self.answers: dict[int, Callable[[dict[str, Any]], None]] = {}
         self.voters: dict[int, Voter] = {}
-        for first in range(0, count + 1, OPENING_MAX):
-            some = [crowd.dial(PATH, index) for index in range(first, min(first + OPENING_MAX, count + 1))]
-            self._until(some, b"0{")
-            for peer in some:
-                user = "host" if peer.index == count else f"voter {peer.index}"
-                self.tell(peer, b"40" + orjson.dumps({"token": signed(SECRET, user)}))
-            self._until(some, b'42["room:authenticated"')
-            for peer in some:
-                self.tell(peer, b"420" + orjson.dumps(["room:join", {"roomCode": self.code}]))
-            self._until(some, b"430[")
-            self.peers += some
+        join = "room:join", {"roomCode": self.code}
+        self.peers = enter(crowd, count + 1, lambda n: token("host" if n == count else f"voter {n}"), join)
         for peer in self.peers:
-            peer.messages.clear()
             peer.heard = self._hear
 
     @property
@@ -77,7 +63,7 @@ class Room:
 
     def tell(self, peer: Peer, packet: bytes) -> None:
         """Send a packet."""
-        self._crowd.send(peer, client_frame(TEXT, packet))
+        tell(self._crowd, peer, packet)
 
     def ask(self, event: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Return what the host's event is answered. Raises LoadFailed."""
@@ -89,22 +75,9 @@ class Room:
             raise LoadFailed(f"{event} was refused: {answered[0]}")
         return answered[0]
 
-    def _until(self, peers: list[Peer], beginning: bytes) -> None:
-        missing = dict.fromkeys(peers)
-
-        def done() -> bool:
-            for peer in list(missing):
-                if peer.closed:
-                    raise LoadFailed(f"the server hung up: {peer.messages}")
-                if any(message.startswith(beginning) for message in peer.messages):
-                    del missing[peer]
-            return not missing
-
-        self._crowd.until(done)
-
     def _hear(self, peer: Peer, payload: bytes) -> None:
-        if payload == b"2":
-            self.tell(peer, b"3")
+        if payload == PING:
+            self.tell(peer, PONG)
         elif payload.startswith(b"43"):
             self.answers[peer.index](orjson.loads(payload[payload.index(b"[") :])[0])
         elif payload.startswith((b'42["poll:updated"', b'42["poll:closed"')) and peer.index in self.voters:
@@ -213,7 +186,7 @@ def _check(room: Room, final: dict[str, Any], took_seconds: float) -> None:
 
 def _new_room(server: Server, most: int) -> str:
     body = orjson.dumps({"name": "Storm", "max_participants": most})
-    headers = {"Authorization": f"Bearer {signed(SECRET, 'host')}", "Content-Type": "application/json"}
+    headers = {"Authorization": f"Bearer {token('host')}", "Content-Type": "application/json"}
     request = urllib.request.Request(f"http://127.0.0.1:{server.port}/api/rooms/create", body, headers)
     with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - as above
         return str(orjson.loads(response.read())["data"]["room_code"])

@@ -19,14 +19,13 @@ from bench.child import ROOT, Process
 from bench.crowd import Crowd, LoadFailed, Peer
 from bench.figures import Figure
 from bench.frames import TEXT, client_frame
+from bench.guests import PING, PONG, enter, tell
 from bench.processes import cpu_seconds, two_sides
 from bench.scenarios.fanout import Audience
 from bench.servers import RawLoop, Server, token
 
-PATH = "/socket.io/?EIO=4&transport=websocket"
 ROOM = "BENCH1"
 TEXT_SAID = "does anybody know whether the second part begins at nine or half past"
-OPENING_MAX = 64
 RAW_RATIO_MAX = 1.9
 VANISHING_SECONDS_MAX = 1.0
 SETTLING_SECONDS = 0.2
@@ -45,19 +44,9 @@ class People:
         self._first = 0
         self._offsets = [0] * count
         self._said = self._heard = 0
-        self._peers: list[Peer] = []
-        for first in range(0, count, OPENING_MAX):
-            some = [crowd.dial(PATH, index) for index in range(first, min(first + OPENING_MAX, count))]
-            self._until(some, b"0{")
-            for peer in some:
-                self._tell(peer, b"40" + orjson.dumps({"token": token(user(peer.index))}))
-            self._until(some, b'42["room:authenticated"')
-            for peer in some:
-                self._tell(peer, b'420["room:join",{"roomCode":"%b"}]' % room_code.encode())
-            self._until(some, b'430[{"ok":true')
-            self._peers += some
+        join = "room:join", {"roomCode": room_code}
+        self._peers = enter(crowd, count, lambda number: token(user(number)), join)
         for peer in self._peers:
-            peer.messages.clear()
             peer.heard = self._hear
 
     def vanish(self) -> float:
@@ -72,26 +61,9 @@ class People:
                 return now - began
             before = now
 
-    def _until(self, peers: list[Peer], beginning: bytes) -> None:
-        """Wait until everyone was sent a packet that begins so. Raises LoadFailed."""
-        missing = dict.fromkeys(peers)
-
-        def done() -> bool:
-            for peer in list(missing):
-                if peer.closed:
-                    raise LoadFailed(f"a server of Socket.IO hung up: {peer.messages}")
-                if any(message.startswith(beginning) for message in peer.messages):
-                    del missing[peer]
-            return not missing
-
-        self._crowd.until(done)
-
-    def _tell(self, peer: Peer, packet: bytes) -> None:
-        self._crowd.send(peer, client_frame(TEXT, packet))
-
     def _hear(self, peer: Peer, payload: bytes) -> None:
-        if payload == b"2":
-            self._tell(peer, b"3")
+        if payload == PING:
+            tell(self._crowd, peer, PONG)
         elif payload.startswith(b'42["room:message"'):
             offset = orjson.loads(payload[2:])[1]["offset"]
             self._first = self._first or offset

@@ -57,6 +57,8 @@ class Switchboard:
         self._shared = shared
         self._tasks = Tasks()
         self._known: dict[UserOf, Call] = {}
+        self._told: dict[Client, str] = {}
+        """Of which call each device was told last."""
         self._seen: OrderedDict[tuple[str, int, str, str], None] = OrderedDict()
         self._pending: list[NoticeNote] = []
         self._arriving: list[Client] = []
@@ -78,6 +80,7 @@ class Switchboard:
     def gone(self, client: Client) -> None:
         """Let a device go."""
         user = user_of(client)
+        self._told.pop(client, None)
         if not self.devices.leave(client):
             return
         self._topics.unsubscribe(topic_of(user))
@@ -130,7 +133,9 @@ class Switchboard:
         now_ms = clock.wall_ms()
         user = client.principal.user
         left_ms = shown_ms(call, now_ms)
-        if user == call.fan and left_ms is not None:
+        # What rang may have been told while it was looked up, and so may what has become of it since.
+        if user == call.fan and left_ms is not None and self._told.get(client) != call.id:
+            self._told[client] = call.id
             client.emit(*notice(Notice.INCOMING, call, user, left_ms, now_ms))
 
     def look_after(self, call: Call) -> None:
@@ -177,6 +182,9 @@ class Switchboard:
             return
         event, payload = notice(notify.notice, call, notify.user, left_ms, now_ms)
         for client in self.devices.of(who, but=notify.except_device):
+            if notify.notice is Notice.INCOMING and self._told.get(client) == call.id:
+                continue  # it rang as the device connected
+            self._told[client] = call.id
             client.emit(event, payload)
 
     def signal(self, call: Call, sender: str, passed: SignalPassed) -> None:

@@ -1,16 +1,19 @@
 """Calls at work: who is told what on which device, in which process, and what happens by itself."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 import pytest
 
+from gateway.calls import switchboard
+from gateway.calls.devices import UserOf
+from gateway.calls.store import CallStore
 from gateway.metrics import REGISTRY
 from gateway.stores.calls.operations import UnknownCall
 from gateway.stores.interface import Database
 from gateway.tasks import Tasks
 from sessions.call_events import CancelRequested, DeclineRequested, EndRequested, HeartbeatSeen
-from sessions.call_records import Bounds, State
+from sessions.call_records import Bounds, Call, State
 from sessions.calls import AlreadyAnswered
 from sessions.invitations import CoolingDown
 from tests.gateway.calls.exchange import Exchange, Process, exchange_on, until
@@ -60,6 +63,37 @@ class TestTelling:
         await process.calls.act(exchange.tenant, call.id, CancelRequested("cleo"))
         later = await process.device("noa")
         assert later.events == []
+
+    async def test_what_rings_just_after_a_device_has_connected_rings_there_once(
+        self, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(switchboard, "ARRIVALS_SECONDS", 0.3)
+        process = exchange.process()
+        first = await process.device("noa")
+        await process.ring()
+        assert first.events == ["incoming"]
+        # Looked up later than the first, or with it.
+        later = await process.device("noa")
+        await later.hears("incoming")
+        assert first.events == ["incoming"]
+
+    async def test_a_device_that_was_told_the_end_is_not_rung_afterwards(
+        self, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        process = exchange.process()
+        call = await process.ring()
+        looked_up = CallStore.open_calls
+
+        async def meanwhile(store: CallStore, users: Collection[UserOf]) -> dict[UserOf, Call]:
+            found = await looked_up(store, users)
+            await process.calls.act(exchange.tenant, call.id, CancelRequested("cleo"))
+            return found
+
+        monkeypatch.setattr(CallStore, "open_calls", meanwhile)
+        fan = await process.device("noa")
+        await fan.hears("cancelled")
+        await process.device("noa")
+        assert fan.events == ["cancelled"]
 
     async def test_the_others_stop_when_one_accepts(self, exchange: Exchange) -> None:
         process = exchange.process()
@@ -164,6 +198,16 @@ class TestProcesses:
         for _ in range(3):
             await deaf.switchboard.look()
         assert fan.events == ["incoming", "cancelled"]
+
+    async def test_what_rang_as_the_device_connected_is_not_rung_again_from_the_outbox(
+        self, exchange: Exchange
+    ) -> None:
+        here, deaf = exchange.process(), exchange.process(deaf=True)
+        await here.ring()
+        fan = await deaf.device("noa")
+        await fan.hears("incoming")
+        await deaf.switchboard.look()
+        assert fan.events == ["incoming"]
 
     async def test_the_outbox_is_looked_at_by_itself(self, exchange: Exchange) -> None:
         here, deaf = exchange.process(), exchange.process(deaf=True)

@@ -28,7 +28,8 @@ class LoadFailed(Exception):
 class Peer:
     """One connection: `messages` of the server are collected, or given to `heard` where it is set.
 
-    `opened` is told when the upgrade is granted.
+    `opened` is told when the upgrade is granted. With `took` there is no upgrade: it is told when bytes have
+    come into `data`, which are for it to take, and when the connection is closed.
 
     `greeting` is the server's answer to its token; `code` how the server closed it (RFC 6455, section 7.4), 0
     while it has not said so.
@@ -36,7 +37,7 @@ class Peer:
 
     __slots__ = (
         "closed", "code", "connected", "data", "greeting", "heard", "index", "messages", "opened", "path",
-        "sock", "upgraded", "waiting",
+        "sock", "took", "upgraded", "waiting",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, index: int, path: str = "") -> None:
@@ -53,6 +54,7 @@ class Peer:
         self.messages: list[bytes] = []
         self.heard: Callable[[Peer, bytes], None] | None = None
         self.opened: Callable[[Peer], None] | None = None
+        self.took: Callable[[Peer], None] | None = None
 
 
 def token_message(token: str) -> bytes:
@@ -115,6 +117,12 @@ class Crowd:
         self._epoll.register(sock.fileno(), select.EPOLLIN | select.EPOLLOUT)
         return peer
 
+    def plain(self, took: Callable[[Peer], None]) -> Peer:
+        """Begin to connect, for what is no WebSocket; what is sent meanwhile waits. Raises LoadFailed."""
+        peer = self.dial("")
+        peer.took = took
+        return peer
+
     def _resolved(self) -> Address:
         if self._address is None:
             try:
@@ -162,7 +170,7 @@ class Crowd:
 
     def send(self, peer: Peer, data: bytes) -> bool:
         """Send, or keep what the kernel does not take now; whether everything is sent."""
-        if peer.waiting:
+        if peer.waiting or not peer.connected:
             peer.waiting += data
             return False
         try:
@@ -240,12 +248,10 @@ class Crowd:
             raise LoadFailed(f"no TLS with {self._target.address}: {error}") from error
         peer.connected = True
         self._epoll.modify(peer.sock.fileno(), select.EPOLLIN)
-        host = (
-            self._target.host
-            if self._target.port in {80, 443}
-            else f"{self._target.host}:{self._target.port}"
-        )
-        self.send(peer, UPGRADE.format(path=peer.path, host=host).encode())
+        if peer.took is not None:
+            self._send_more(peer)
+        else:
+            self.send(peer, UPGRADE.format(path=peer.path, host=self._target.authority).encode())
 
     def _send_more(self, peer: Peer) -> None:
         data, peer.waiting = peer.waiting, b""
@@ -253,21 +259,12 @@ class Crowd:
             self._epoll.modify(peer.sock.fileno(), select.EPOLLIN)
 
     def _receive(self, peer: Peer) -> None:
-        sock, data = peer.sock, b""
-        try:
-            data = sock.recv(READ_BYTES)
-            while isinstance(sock, ssl.SSLSocket) and sock.pending():  # epoll does not see what TLS holds
-                data += sock.recv(READ_BYTES)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            if not data:
-                return
-        except OSError:
-            pass
-        if not data:
-            self.drop(peer)
+        if not self._read(peer):
             return
-        peer.data += data
-        if not peer.upgraded and not self._upgraded(peer):
+        if peer.took is not None:
+            peer.took(peer)
+            return
+        if peer.closed or not (peer.upgraded or self._upgraded(peer)):
             return
         for first, payload in frames_of(peer.data):
             if first < CLOSE:
@@ -280,6 +277,23 @@ class Crowd:
             elif first == CLOSE:
                 peer.code = int.from_bytes(payload[:2], "big")
                 self.send(peer, client_frame(CLOSE, payload[:2]))
+
+    def _read(self, peer: Peer) -> bool:
+        """Read what has come; return whether anything has, be it the end."""
+        sock, data = peer.sock, b""
+        try:
+            data = sock.recv(READ_BYTES)
+            while isinstance(sock, ssl.SSLSocket) and sock.pending():  # epoll does not see what TLS holds
+                data += sock.recv(READ_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            if not data:
+                return False
+        except OSError:
+            pass
+        if not data:
+            self.drop(peer)
+        peer.data += data
+        return True
 
     def _upgraded(self, peer: Peer) -> bool:
         head, end, _ = peer.data.partition(b"\r\n\r\n")

@@ -67,22 +67,27 @@ class Target:
         """Where it is, for reports."""
         return f"{'wss' if self.tls else 'ws'}://{self.host}:{self.port}{self.path}"
 
-    def bearer(self, user: str = "bench") -> str:
-        """Return a token: signed for `user`, or the one that was given."""
-        return signed(self.secret, user) if self.secret else self.token
+    @property
+    def authority(self) -> str:
+        """What a request calls it, in `Host`."""
+        return self.host if self.port in {80, 443} else f"{self.host}:{self.port}"
+
+    def bearer(self, user: str = "bench", role: Role = Role.CREATOR) -> str:
+        """Return a token: signed for `user` in a role, or the one that was given, whoever's that is."""
+        return signed(self.secret, user, role) if self.secret else self.token
 
     def as_json(self) -> dict[str, Any]:
         """Return it with its credential, for the load processes alone."""
         return asdict(self)
 
 
-def signed(secret: str, user: str) -> str:
-    """Return a creator's token on the plan enterprise that holds for a day."""
+def signed(secret: str, user: str, role: Role = Role.CREATOR) -> str:
+    """Return a token on the plan enterprise, a creator's or for another role, that holds for a day."""
     now = time.time()
     principal = Principal(
         user=user,
         tenant="default",
-        roles=frozenset({Role.CREATOR}),
+        roles=frozenset({role}),
         plan=Plan.ENTERPRISE,
         expires_at=now + TOKEN_SECONDS,
         token_id=f"jti_{user}",

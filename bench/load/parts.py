@@ -3,6 +3,7 @@
 from typing import Any
 
 from bench.load.arrivals import Arrivals
+from bench.load.calls import Calls
 from bench.load.captioners import Captioners
 from bench.load.churners import Churners
 from bench.load.listeners import Listeners
@@ -13,6 +14,7 @@ from bench.load.viewers import Viewers
 
 PARTS: dict[str, type[Part]] = {
     "arrivals": Arrivals,
+    "calls": Calls,
     "captioners": Captioners,
     "churners": Churners,
     "listeners": Listeners,

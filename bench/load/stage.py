@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from random import Random
 
+from auth.principal import Role
 from bench.crowd import Crowd
 from bench.load.tally import Tally
 from bench.target import Target
@@ -34,9 +35,13 @@ class Stage:
         self.begin_ns, self.end_ns = begin_ns, end_ns
         self.tally.begin(measure_ns, end_ns)
 
-    def bearer(self, what: str, number: int) -> str:
-        """Return a token for one client; users differ as far as the credential allows it."""
-        return self.target.bearer(f"bench_{self.number}_{what}_{number}")
+    def user(self, what: str, number: int) -> str:
+        """Return what one client's user is called."""
+        return f"bench_{self.number}_{what}_{number}"
+
+    def bearer(self, what: str, number: int, role: Role = Role.CREATOR) -> str:
+        """Return a token for one client; users and roles differ as far as the credential allows it."""
+        return self.target.bearer(self.user(what, number), role)
 
 
 class Part(ABC):

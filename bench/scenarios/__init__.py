@@ -5,6 +5,7 @@ from typing import Protocol
 
 from bench.figures import Result
 from bench.scenarios.audio import Audio
+from bench.scenarios.calls import Calls
 from bench.scenarios.captions import Captions
 from bench.scenarios.churn import Churn
 from bench.scenarios.connect import Connect
@@ -39,6 +40,7 @@ SCENARIOS: dict[str, Callable[[Surroundings], Scenario]] = {
     "fanout": lambda around: Fanout(around=around),
     "rooms": lambda _around: Rooms(),
     "poll": lambda _around: Poll(),
+    "calls": lambda around: Calls(around=around),
     "audio": lambda around: Audio(around=around),
     "latency": lambda around: Latency(around=around),
     "captions": lambda around: Captions(around=around),

@@ -11,6 +11,7 @@ from bench.figures import Check, Figure
 from bench.processes import cpu_seconds, memory_bytes, resident_bytes, two_sides
 from bench.scenarios import ELSEWHERE, SCENARIOS, Scenario
 from bench.scenarios.audio import SETTINGS, Audio, Choir
+from bench.scenarios.calls import Calls
 from bench.scenarios.captions import Captions
 from bench.scenarios.churn import Churn
 from bench.scenarios.connect import Connect
@@ -35,6 +36,7 @@ SMALL: dict[str, Scenario] = {
     "poll": Poll(voters=40, passes=1),
     "rooms": Rooms(people=60, messages=20, burst=5, vanishing=60, passes=1),
     "audio": Audio(publishers=5, frames=20, frames_in_time=5, passes=1, seconds=1.1, around=AROUND),
+    "calls": Calls(pairs=6, rate=20, talk_seconds=0.05, seconds=0.6, around=AROUND),
     "connect": Connect(clients=20, at_once=5, passes=1, rate=40, seconds=0.5, around=AROUND),
     "idle": Idle(seconds=0.2, settling_seconds=0.0, listeners=30),
     "hold": Hold(connections=30, seconds=0.8, around=AROUND),

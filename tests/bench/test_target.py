@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from auth.principal import Role
 from auth.tokens import KeyRing, verify
 from bench.target import NoTarget, Target
 
@@ -39,6 +40,10 @@ def test_with_the_secret_everybody_is_somebody_else() -> None:
 
     users = [verify(keys, target.bearer(user), now=time.time()).user for user in ("ada", "ben")]
     assert users == ["ada", "ben"]
+    roles = [
+        verify(keys, target.bearer("ada", role), now=time.time()).roles for role in (Role.FAN, Role.ADMIN)
+    ]
+    assert roles == [{Role.FAN}, {Role.ADMIN}]
     assert target.many_users
 
 

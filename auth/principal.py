@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 USER_CHARACTERS_MAX = 128
@@ -12,6 +13,7 @@ _USERS = UUID("5c1b9a52-7c0e-5f0e-9d3c-7a3f1f1c2d60")
 """The namespace (RFC 9562, section 5.5) of the UUIDs of users whose `sub` is none itself."""
 
 
+@lru_cache(maxsize=4096)
 def user_uuid(tenant: str, user: str) -> UUID:
     """Return the UUID under which rows carry a user: the `sub` itself when it is one in the usual form, else
     one that follows from tenant and `sub`. No two users of a tenant have the same one: a `sub` that is a UUID

@@ -172,6 +172,8 @@ def step(session: LiveSession, event: Event, bounds: Bounds) -> LiveSession:
 
 
 def _with_media(session: LiveSession, at_ms: int, media_ms: int) -> LiveSession:
+    if at_ms <= session.active_at_ms and media_ms <= session.media_ms:
+        return session
     return replace(
         session,
         active_at_ms=max(session.active_at_ms, at_ms),

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from auth.principal import Plan, user_uuid
+from gateway import clock
 from gateway.stores.interface import Database, StoreDown
 from gateway.stores.prepared import Listed, Places
 from gateway.stores.schema import live_sessions, quota_overrides, quota_slices, usage_quotas
@@ -36,6 +37,7 @@ from sessions.plans import Override, Plans
 from sessions.slices import MediaKind, Quota
 from sessions.usage import NOTHING, Tally, Usage, window_usage
 
+READINGS_APART_SECONDS = 0.005
 READ_TOGETHER_MAX = 100
 """Users in one statement."""
 
@@ -158,10 +160,15 @@ class _Asked:
 
 
 class UsageBook:
-    """Tells what users have used and have left. Those who ask while others are read are read together, in one
-    statement."""
+    """Tells what users have used and have left. Who asks while others are read, or within `apart_seconds` of
+    when that began, is read with the next, in one statement: a crowd shares a transaction, and who comes
+    alone waits for nobody."""
 
-    def __init__(self, database: Database, plans: Plans) -> None:
+    def __init__(
+        self, database: Database, plans: Plans, apart_seconds: float = READINGS_APART_SECONDS
+    ) -> None:
+        self._apart_seconds = apart_seconds
+        self._began = -apart_seconds
         self._database = database
         self._plans = plans
         self._asked: dict[_Asked, None] = {}
@@ -183,6 +190,10 @@ class UsageBook:
 
     async def _read(self) -> None:
         """Read for those who asked first. If who does it is cancelled, the next does it again."""
+        wait_seconds = self._began + self._apart_seconds - clock.steady()
+        if wait_seconds > 0:
+            await asyncio.sleep(wait_seconds)
+        self._began = clock.steady()
         together = list(islice(self._asked, READ_TOGETHER_MAX))
 
         whose = [one.whose for one in together]

@@ -471,7 +471,7 @@ class Rehearsal:
             alarms=alarms,
             catalogue=catalogue(),
             till=self.till,
-            usage=UsageBook(self.store, plans),
+            usage=UsageBook(self.store, plans, apart_seconds=0.0),
             tasks=PaperTasks(),
             metering=self.settings.channel_metering,
         )

@@ -7,6 +7,7 @@ every claim's type are right at `now`. Nothing of a token but its header is read
 import hashlib
 import hmac
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -149,7 +150,7 @@ def _principal(claims: Mapping[str, Any], audience: str, now: float) -> Principa
         raise TokenRefused("tenant has characters other than A-Z a-z 0-9 _ -")
     return Principal(
         user=_text(claims, "sub", USER_CHARACTERS_MAX),
-        tenant=tenant,
+        tenant=sys.intern(tenant),
         roles=_roles(claims["roles"]),
         plan=_plan(claims["plan"]),
         expires_at=expires_at,

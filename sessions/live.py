@@ -114,7 +114,7 @@ class LiveSession:
         self.request = request
         self.state = State.AWAITING
         self._limits = limits
-        self._effects: list[Effect] = []
+        self._effects: list[Effect] | None = None
         self._finish_by = now + limits.authenticate_seconds if limits.authenticate_seconds else math.inf
         self._warn_at = self._ends_at = math.inf
         self._first_audio_at = self._heard_at = self._acked_at = -math.inf
@@ -132,7 +132,7 @@ class LiveSession:
 
     def effects(self) -> list[Effect]:
         """Drain what is to be done, in order."""
-        effects, self._effects = self._effects, []
+        effects, self._effects = self._effects or [], None
         return effects
 
     # --- what arrives ---------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class LiveSession:
     def receive_audio(self, payloads: Payloads, now: float) -> None:
         """Take the binary messages of one read, in order."""
         if self.state is State.OPEN:
-            self._effects.append(TakeAudio(payloads))
+            self._decide(TakeAudio(payloads))
             self._heard_at = self.active_at = now
             if self._first_audio_at == -math.inf:
                 self._first_audio_at = now
@@ -253,7 +253,7 @@ class LiveSession:
     def disconnected(self) -> None:
         """The socket is gone."""
         self.state = State.CLOSED
-        self._effects.clear()
+        self._effects = None
         self._early = None
 
     # --- time -----------------------------------------------------------------------------------------
@@ -310,6 +310,11 @@ class LiveSession:
 
     # --- inside ---------------------------------------------------------------------------------------
 
+    def _decide(self, effect: Effect) -> None:
+        if self._effects is None:
+            self._effects = []
+        self._effects.append(effect)
+
     def _keep(self, message: str | Payloads, size: int) -> None:
         """Let what comes while the token is checked wait; the owner reads no further meanwhile."""
         self._early = self._early or []
@@ -325,15 +330,15 @@ class LiveSession:
                         endings.NOT_AUTHENTICATED)  # fmt: skip
             return
         self.state = State.CHECKING
-        self._effects.append(Authenticate(message.token, message.resume))
+        self._decide(Authenticate(message.token, message.resume))
 
     def _message(self, message: messages.ClientMessage, now: float) -> None:
         if isinstance(message, messages.Ping):
-            self._effects.append(AnswerPing(message.id))
+            self._decide(AnswerPing(message.id))
         elif self.state is not State.OPEN:
             return
         elif isinstance(message, messages.Finalize):
-            self._effects.append(FinalizeStream())
+            self._decide(FinalizeStream())
         elif isinstance(message, messages.End):
             self._end(endings.DONE, now)
         elif isinstance(message, messages.SetTarget):
@@ -345,13 +350,13 @@ class LiveSession:
         self.state = State.ENDING
         self._ending = ending
         self._finish_by = now + (self._limits.finish_seconds_max or math.inf)
-        self._effects.append(EndStream())
+        self._decide(EndStream())
 
     def _retarget(self, message: messages.SetTarget) -> None:
         if self.request.kind is Kind.PUBLISH:
             self.object_to("NOT_A_VIEWER", "A publisher has no target language", param="target_lang")
         else:
-            self._effects.append(Retarget(message.target_lang))
+            self._decide(Retarget(message.target_lang))
 
     def _caption(self, message: messages.Caption, now: float) -> None:
         if self.request.kind is not Kind.PUBLISH:
@@ -359,7 +364,7 @@ class LiveSession:
         elif message.end < message.start:
             self.object_to("BAD_MESSAGE", "end: a caption cannot end before it starts", param="end")
         else:
-            self._effects.append(TakeCaption(message))
+            self._decide(TakeCaption(message))
 
     def _bad_message(self, error: messages.BadMessage) -> None:
         self._bad_messages += 1
@@ -378,8 +383,8 @@ class LiveSession:
 
     def _send(self, message: messages.ServerMessage) -> None:
         if self.state is not State.CLOSED:
-            self._effects.append(Send(message))
+            self._decide(Send(message))
 
     def _close(self, ending: Ending) -> None:
-        self._effects.append(CloseSocket(ending))
+        self._decide(CloseSocket(ending))
         self.state = State.CLOSED

@@ -7,6 +7,7 @@ And the servers that tests share: one PostgreSQL and one Redis for the run, a da
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from gateway.stores.database import open_database
@@ -14,6 +15,10 @@ from gateway.stores.interface import Database
 from tests.databases import Postgres, Redis, apart
 from tests.databases import postgres_server as run_postgres
 from tests.databases import redis_server as run_redis
+
+# How long one example takes says more of the machine than of the rule.
+hypothesis.settings.register_profile("stagedoor", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("stagedoor")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -29,6 +29,8 @@ class BookedDiary:
     def began(self, session: Session) -> None:
         """A session has begun."""
         now_ms = self._now_ms()
+        if session.socket is not None:
+            self._noted[session.session_id] = session.socket.active_at
         self._book.opened(
             LiveSession(
                 id=session.session_id,

@@ -50,8 +50,18 @@ class LiveSocket:
     is what its user's minutes talk to; each from when it is needed."""
 
     __slots__ = (
-        "__weakref__", "_alarm_at", "_principal", "_rules", "_seat", "_session", "_stage", "_waiting",
-        "_wire", "contribution", "following", "spender",
+        "__weakref__",
+        "_alarm_at",
+        "_principal",
+        "_rules",
+        "_seat",
+        "_session",
+        "_spender",
+        "_stage",
+        "_waiting",
+        "_wire",
+        "contribution",
+        "following",
     )  # fmt: skip
 
     def __init__(self, stage: Stage, request: live.Request, wire: Wire) -> None:
@@ -63,10 +73,17 @@ class LiveSocket:
         self._session: Session | None = None
         self.following: Following | None = None
         self.contribution: Contribution | None = None
-        self.spender: Paying | None = None
+        self._spender: Paying | None = None
         self._waiting = True
         self._alarm_at = math.inf
         self._arm()
+
+    @property
+    def spender(self) -> Paying | None:
+        """What its user's minutes talk to, made at its first use: most viewers who wait use none."""
+        if self._spender is None and self._session is not None and self._principal is not None:
+            self._spender = Paying(self._stage, self._rules, self._session, self._principal, self._wire, self)
+        return self._spender
 
     @property
     def active_at(self) -> float:
@@ -285,7 +302,6 @@ class LiveSocket:
         session = admitted.session
         self._principal, self._session = admitted.principal, session
         known = session.session_id in self._stage.hub.sessions
-        self.spender = Paying(self._stage, self._rules, session, admitted.principal, self._wire, self)
         self._stage.hub.enter(session, self)
         self.following = Following(self._stage, self._rules, session, self._wire, admitted.target_lang)
         _OPEN[session.kind].inc()

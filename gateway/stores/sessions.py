@@ -129,8 +129,7 @@ class SessionChanges:
         ours = {session.id: session for session in begun}
         return {key: session for key, session in there.items() if session != ours[key]}
 
-    @staticmethod
-    def _load(connection: Connection, ids: list[str]) -> dict[str, LiveSession]:
+    def _load(self, connection: Connection, ids: list[str]) -> dict[str, LiveSession]:
         found = (session_of(dict(zip(_NAMES, row, strict=True))) for row in _LOCK.rows(connection, ids=ids))
         return {session.id: session for session in found}
 

@@ -86,8 +86,8 @@ async def test_those_who_are_read_together_get_nothing_of_each_other(
         await database.write(partial(set_override, row=own, audit_id=f"{tenant}-{subject}"))
     counted.go_on.clear()
     asked = [
-        asyncio.get_running_loop().create_task(usage.of(*whose, "premium", at_ms))
-        for *whose, at_ms in [
+        asyncio.get_running_loop().create_task(usage.of(tenant, subject, "premium", at_ms))
+        for tenant, subject, at_ms in [
             ("acme", "noa", NOW_MS), ("acme", "noa", NOW_MS + 60 * MINUTE), ("other", "noa", NOW_MS),
             ("acme", "eve", NOW_MS), ("other", "eve", NOW_MS),
         ]

@@ -21,7 +21,8 @@ __all__ = ["Event", "Gap", "PoolSettings", "RelayLimits", "Stream", "StreamListe
 log = logging.getLogger(__name__)
 
 BATCH_SECONDS = 0.004
-"""Audio of all streams is collected for so long: each write costs more than what is in it."""
+"""Between two times when audio goes to workers, that of all streams together: each write costs more than what
+is in it. Audio that comes later than so after the last goes at once."""
 
 
 class WorkerPool:
@@ -37,6 +38,7 @@ class WorkerPool:
         self._timer: asyncio.TimerHandle | None = None
         self._batch: asyncio.TimerHandle | None = None
         self._flushing = False
+        self._flushed_at = -BATCH_SECONDS
         self._ticked_at = 0.0
 
     # --- what can be asked -------------------------------------------------------------------------
@@ -114,12 +116,18 @@ class WorkerPool:
     def touch_soon(self, stream: Stream) -> None:
         """Move what the stream has within BATCH_SECONDS, together with others' audio."""
         self._touched[stream] = None
-        if self._batch is None:
-            self._batch = self._loop.call_later(BATCH_SECONDS, self._flush)
+        if self._batch is not None or self._flushing:
+            return
+        due = self._flushed_at + BATCH_SECONDS
+        if due <= self._loop.time():
+            self.touch(stream)
+        else:
+            self._batch = self._loop.call_at(due, self._flush)
 
     def _flush(self) -> None:
         """Move everything that this turn of the loop brought: one write for each worker."""
         self._flushing = False
+        self._flushed_at = self._loop.time()
         if self._batch is not None:
             self._batch.cancel()
             self._batch = None

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gateway.workers.pool import PoolSettings, WorkerPool
+from gateway.workers.pool import BATCH_SECONDS, PoolSettings, WorkerPool
 from gateway.workers.relay import RelayLimits
 from gateway.workers.stream import Stream
 from media import link
@@ -71,6 +71,35 @@ async def end_of(*pids: int) -> None:
             stack.callback(loop.remove_reader, process)
             async with asyncio.timeout(10):
                 await gone.wait()
+
+
+class StoppedLoop:
+    """An event loop whose clock stands still, and that does what is called for when it is told."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+        self._called: list[tuple[float, Callable[[], None]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.call_at(self.now, callback)
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> "StoppedLoop":
+        self._called.append((when, callback))
+        return self
+
+    def cancel(self) -> None:
+        """What was called for at a time is called for no more."""
+        self._called.clear()
+
+    def turn(self, seconds: float = 0.0) -> None:
+        self.now += seconds
+        due = [entry for entry in self._called if entry[0] <= self.now]
+        self._called = [entry for entry in self._called if entry not in due]
+        for _, callback in due:
+            callback()
 
 
 def pid_of(stream: Stream) -> int:
@@ -166,6 +195,33 @@ async def test_a_stream_that_comes_before_any_worker_waits_for_it(start: Start) 
     assert pool.waiting == 1
 
     await finish(stream, listener, 3.2)
+
+
+async def test_a_lone_frame_goes_at_once_and_a_crowds_frames_share_a_write(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, loop = await start(), StoppedLoop(asyncio.get_running_loop().time() + 1.0)
+    writes: list[list[int]] = []
+    streams = [pool.open_stream("en", EN, Listener()) for _ in range(2)]
+    async with asyncio.timeout(20):
+        while any(stream.connection is None for stream in streams) or pool._touched:
+            await asyncio.sleep(0.01)
+    for stream in streams:
+        assert stream.connection is not None
+        monkeypatch.setattr(
+            stream.connection, "send", lambda batch: writes.append([len(message.pcm) for message in batch])
+        )
+    monkeypatch.setattr(pool, "_loop", loop)
+    streams[0].receive_audio(bytes(640))
+    assert writes == []
+    loop.turn()
+    assert writes == [[640]]
+    streams[0].receive_audio(bytes(320))
+    streams[0].receive_audio(bytes(320))
+    loop.turn(BATCH_SECONDS / 2)
+    assert writes == [[640]]
+    loop.turn(BATCH_SECONDS / 2)
+    assert writes == [[640], [640]]
 
 
 # --- faults ------------------------------------------------------------------------------------------
@@ -391,7 +447,7 @@ async def test_what_a_worker_started_dies_with_it(start: Start, tmp_path: Path) 
 GATEWAY = """
 import asyncio, sys
 from pathlib import Path
-from gateway.workers.pool import PoolSettings, WorkerPool
+from gateway.workers.pool import BATCH_SECONDS, PoolSettings, WorkerPool
 from tests.gateway.workers.fakes import EN, Listener, speech
 
 async def main():

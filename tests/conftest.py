@@ -12,7 +12,7 @@ import pytest
 
 from gateway.stores.database import open_database
 from gateway.stores.interface import Database
-from tests.databases import Postgres, Redis, apart
+from tests.databases import Postgres, Redis, migrated_sqlite
 from tests.databases import postgres_server as run_postgres
 from tests.databases import redis_server as run_redis
 
@@ -62,9 +62,10 @@ def redis_server() -> Iterator[Redis]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def database_url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
     """A migrated database of this test alone, as DATABASE_URL has it (empty: SQLite in `tmp_path`)."""
     if request.param == "sqlite":
+        migrated_sqlite(tmp_path)
         yield ""
         return
     server: Postgres = request.getfixturevalue("postgres")
@@ -87,12 +88,12 @@ def shared_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     """A migrated database that the tests of one module share, each in a tenant of its own: a folder for
     SQLite, else a DATABASE_URL."""
     if request.param == "sqlite":
-        yield str(tmp_path_factory.mktemp("shared"))
+        yield str(migrated_sqlite(tmp_path_factory.mktemp("shared")))
         return
     server: Postgres = request.getfixturevalue("postgres")
-    url = apart(server.migrated_database())
+    url = server.spares.take().result()
     yield url
-    apart(server.drop(url))
+    server.spares.give_back(url).result()
 
 
 @pytest.fixture

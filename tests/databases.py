@@ -27,7 +27,9 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from gateway.stores.database import migrate_database
+from gateway.stores.database import SQLITE_FILE, migrate_database
+from gateway.stores.sqlite import LOCK_SUFFIX
+from tests.spares import Spares
 
 T = TypeVar("T")
 READY_SECONDS = 30.0
@@ -187,6 +189,7 @@ class Postgres(_Program):
         self.binaries = binaries
         self.data = folder / "data"
         self.options = POSTGRES_OPTIONS | options
+        self.spares = Spares(self)
         self._names = itertools.count()
         self._template: str | None = None
 
@@ -242,12 +245,12 @@ class Postgres(_Program):
 
     @contextlib.asynccontextmanager
     async def fresh_database(self) -> AsyncIterator[str]:
-        """Yield the URL of a migrated database that is gone afterwards."""
-        url = await self.migrated_database()
+        """Yield the URL of a migrated database in which nothing is; another has it afterwards."""
+        url = await asyncio.wrap_future(self.spares.take())
         try:
             yield url
         finally:
-            await self.drop(url)
+            await asyncio.wrap_future(self.spares.give_back(url))
 
 
 @functools.cache
@@ -293,6 +296,23 @@ class Redis(_Program):
         return f"redis://127.0.0.1:{self.port}/0"
 
 
+def migrated_sqlite(folder: Path) -> Path:
+    """Put a copy of a new, migrated SQLite file into a folder; return the folder."""
+    shutil.copy(_new_sqlite() / SQLITE_FILE, folder)
+    return folder
+
+
+@functools.cache
+def _new_sqlite() -> Path:
+    """Return a folder with a migrated SQLite file in which nothing was done yet."""
+    folder = tempfile.TemporaryDirectory(prefix="stagedoor-sqlite-new-", ignore_cleanup_errors=True)
+    atexit.register(folder.cleanup)
+    made = Path(folder.name)
+    apart(migrate_database("", made))
+    assert {path.name for path in made.iterdir()} == {SQLITE_FILE, SQLITE_FILE + LOCK_SUFFIX}
+    return made
+
+
 def _with_us(command: list[str]) -> list[str]:
     """Have the kernel end the server with this process, however that ends."""
     setpriv = shutil.which("setpriv")
@@ -318,7 +338,7 @@ def postgres_server(**options: str) -> Iterator[Postgres]:
             shutil.chown(folder, user)
         server = Postgres(folder, binaries, user, **options)
         server.make()
-        with _running(server):
+        with _running(server), contextlib.closing(server.spares):
             yield server
 
 

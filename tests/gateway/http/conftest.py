@@ -7,6 +7,7 @@ import pytest
 
 from gateway.stores.database import open_database
 from gateway.stores.interface import Database
+from tests.databases import migrated_sqlite
 from tests.gateway.http.desk import Desk
 from tests.gateway.http.office import Office, opened
 
@@ -27,7 +28,7 @@ async def office(database: Database) -> AsyncIterator[Office]:
 @pytest.fixture
 async def small_office(tmp_path: Path) -> AsyncIterator[Office]:
     """The routes about minutes on SQLite only, for what no database has a part in."""
-    database = await open_database("", tmp_path)
+    database = await open_database("", migrated_sqlite(tmp_path))
     try:
         async with opened(database) as office:
             yield office

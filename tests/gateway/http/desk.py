@@ -9,8 +9,10 @@ import httpx
 
 from gateway.app import Gateway
 from gateway.fanout.channel import Channel, Key
+from gateway.stores.database import SQLITE_FILE
 from media.captions import Caption
 from sessions.publishing import Publishing
+from tests.databases import migrated_sqlite
 from tests.gateway.rehearsal import settings
 from tests.house import KEYS, token
 
@@ -24,6 +26,8 @@ class Desk:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Desk"]:
+        if not (self._settings.data_dir / SQLITE_FILE).exists():
+            migrated_sqlite(self._settings.data_dir)
         self.gateway = Gateway(self._settings, KEYS)
         await self.gateway.backing.start()
         transport = httpx.ASGITransport(

@@ -26,6 +26,7 @@ from gateway.limits import DoorLimits
 from gateway.plans import load_plans
 from gateway.stores.database import open_database
 from gateway.stores.idempotency import IdempotencyBook
+from tests.databases import migrated_sqlite
 from tests.gateway.http.desk import error_of
 from tests.gateway.rehearsal import settings
 from tests.gateway.rooms.company import Company, Json, Process, company_on
@@ -84,7 +85,7 @@ class Front:
 
 @pytest.fixture
 async def front(tmp_path: Path) -> AsyncIterator[Front]:
-    books = await open_database("", tmp_path)
+    books = await open_database("", migrated_sqlite(tmp_path))
     async with company_on(books) as company:
         front = Front(company, company.process())
         yield front

@@ -10,6 +10,7 @@ from auth.principal import Plan
 from gateway.http.usage import seconds
 from gateway.stores.database import open_database
 from sessions.slices import MediaKind
+from tests.databases import migrated_sqlite
 from tests.gateway.http.desk import error_of
 from tests.gateway.http.office import ADMIN, HOUR_MS, LIVE, NOW_MS, Office, opened
 
@@ -162,7 +163,7 @@ class TestLimits:
     async def test_of_25_checks_exactly_20_are_answered_and_they_count_as_requests_too(
         self, tmp_path: Path
     ) -> None:
-        database = await open_database("", tmp_path)
+        database = await open_database("", migrated_sqlite(tmp_path))
         try:
             async with opened(
                 database, live_quota_check_rate_limit=20, live_quota_api_rate_limit=30

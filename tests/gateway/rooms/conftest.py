@@ -7,13 +7,14 @@ import pytest
 
 from gateway.stores.database import open_database
 from gateway.stores.interface import Database
+from tests.databases import migrated_sqlite
 from tests.gateway.rooms.company import Company, Process, company_on
 
 
 @pytest.fixture
 async def books(tmp_path: Path) -> AsyncIterator[Database]:
     """An empty database."""
-    opened = await open_database("", tmp_path)
+    opened = await open_database("", migrated_sqlite(tmp_path))
     try:
         yield opened
     finally:

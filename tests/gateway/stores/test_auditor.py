@@ -24,6 +24,7 @@ from gateway.stores.schema import (
 )
 from gateway.tasks import Tasks
 from sessions.slices import MediaKind
+from tests.databases import migrated_sqlite
 from tests.gateway.stores.books import MINUTE, Books
 
 HOUR = usage_quotas.c.period == "hour"
@@ -267,7 +268,7 @@ async def play(books: Books, steps: list[tuple[str, int, int]]) -> None:
 @settings(max_examples=20, deadline=None)
 def test_whatever_the_journals_do_adds_up(tmp_path_factory: pytest.TempPathFactory, steps: Any) -> None:
     async def played() -> list[Any]:
-        database = await open_database("", tmp_path_factory.mktemp("books"))
+        database = await open_database("", migrated_sqlite(tmp_path_factory.mktemp("books")))
         try:
             await play(books := Books(database), steps)
             return (await audited(books)).findings

@@ -9,6 +9,7 @@ from gateway import clock
 from gateway.plans import load_plans
 from gateway.stores.database import open_database
 from gateway.stores.statistics import TENANTS_MAX, Statistics, SystemStats, hour_points
+from tests.databases import migrated_sqlite
 from tests.gateway.rehearsal import settings
 
 NOTHING = SystemStats(0, 0, {}, {}, [])
@@ -70,7 +71,7 @@ async def test_a_failure_is_not_kept(adder: Adder, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("now_ms", [1_709_251_199_999, 1_709_251_200_000, 1_767_225_600_000])
 async def test_hours_go_over_the_ends_of_months_and_years(tmp_path: Path, now_ms: int) -> None:
-    database = await open_database("", tmp_path)
+    database = await open_database("", migrated_sqlite(tmp_path))
     try:
         rates = dict.fromkeys(load_plans(settings(data_dir=tmp_path)).tariff.rates_micro or {}, 0)
         points = await database.read(lambda c: hour_points(c, "default", rates, 48, now_ms))

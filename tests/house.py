@@ -21,9 +21,13 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from auth.principal import Plan, Principal, Role
 from auth.tokens import KeyRing, issue
+from gateway.stores.database import SQLITE_FILE
+from tests.databases import migrated_sqlite
+from tests.prefork import Forked, Nursery
 
 SECRET = "a secret that only tests know, of enough bytes"
 KEYS = KeyRing.of(SECRET.encode())
+NURSERY = Nursery()
 READY_SECONDS = 30.0
 LOG_CHARACTERS_MAX = 4000
 """Of a server's log in the message that it did not start."""
@@ -64,7 +68,7 @@ def token(user: str = "dana", role: Role = Role.CREATOR, plan: Plan = Plan.ENTER
 class House:
     """A server that runs; `port` is where."""
 
-    process: subprocess.Popen[str]
+    process: Forked | subprocess.Popen[str]
     port: int
     data_dir: Path
     log: Path
@@ -166,16 +170,19 @@ class Client:
 
 
 class Opened:
-    """Context manager of a House; `program` is the module that serves."""
+    """Context manager of a House; `program` is the module that serves, `cold` as `open_house` has it."""
 
-    def __init__(self, data_dir: Path, program: str = "gateway.cli", **settings: str) -> None:
+    def __init__(
+        self, data_dir: Path, program: str = "gateway.cli", *, cold: bool = False, **settings: str
+    ) -> None:
         self._data_dir = data_dir
         self._program = program
+        self._cold = cold
         self._settings = settings
         self._house: House | None = None
 
     def __enter__(self) -> House:
-        self._house = open_house(self._data_dir, self._program, **self._settings)
+        self._house = open_house(self._data_dir, self._program, cold=self._cold, **self._settings)
         return self._house
 
     def __exit__(
@@ -185,9 +192,15 @@ class Opened:
         close_house(self._house)
 
 
-def open_house(data_dir: Path, program: str = "gateway.cli", **settings: str) -> House:
-    """Start a server and return when it is ready, with a warm worker."""
+def open_house(data_dir: Path, program: str = "gateway.cli", *, cold: bool = False, **settings: str) -> House:
+    """Start a server and return when it is ready, with a warm worker.
+
+    A `cold` one is started as everywhere: Python imports it, and it makes its database. Others are forked
+    from a process that has imported it (`prefork.py`), and find a new SQLite file.
+    """
     data_dir.mkdir(parents=True, exist_ok=True)
+    if not (cold or settings.get("DATABASE_URL") or (data_dir / SQLITE_FILE).exists()):
+        migrated_sqlite(data_dir)
     log = data_dir / "server.log"
     environment = {
         **{
@@ -202,11 +215,15 @@ def open_house(data_dir: Path, program: str = "gateway.cli", **settings: str) ->
         "PYTHONWARNINGS": "error",
         **settings,
     }
+    # In the data directory, where no .env of a developer is.
     with log.open("a") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", program, "serve"], env=environment, stdout=subprocess.PIPE,
-            stderr=errors, text=True, cwd=data_dir,  # where no .env of a developer is
-        )  # fmt: skip
+        if cold:
+            process: Forked | subprocess.Popen[str] = subprocess.Popen(
+                [sys.executable, "-m", program, "serve"], env=environment, stdout=subprocess.PIPE,
+                stderr=errors, text=True, cwd=data_dir,
+            )  # fmt: skip
+        else:
+            process = NURSERY.fork(program, environment, data_dir, errors)
     assert process.stdout is not None
     try:
         port = _announced_port(process.stdout, log)

@@ -12,7 +12,7 @@ from tests.house import NO_LIMITS, House, token
 CALLS_ON = NO_LIMITS | {"RECOGNIZERS": "silent", "FEATURE_CALLS": "true", "BOOT_LEASE_SECONDS": "3"}
 QUICK = {
     "CALL_HEARTBEAT_SECONDS": "1", "CALL_LOST_SECONDS": "3", "CALL_INCREMENT_SECONDS": "1",
-    "CALL_COOLDOWN_SECONDS": "0",
+    "CALL_COOLDOWN_SECONDS": "0", "REAPER_INTERVAL_SECONDS": "1",
 }  # fmt: skip
 """A side that is gone is noticed soon, and charged to the second."""
 

@@ -299,7 +299,7 @@ async def test_nothing_of_an_anonymous_vote_is_in_the_log(tmp_path: Path, guests
 
 
 async def test_a_poll_closes_and_the_lost_go_on_time(tmp_path: Path, guests: Party) -> None:
-    house = open_house(tmp_path, **(QUIET | {"ROOM_GRACE_SECONDS": "1"}))
+    house = open_house(tmp_path, **(QUIET | {"ROOM_GRACE_SECONDS": "1", "REAPER_INTERVAL_SECONDS": "1"}))
     try:
         room = await new_room(house)
         olga = await guests.joined(house, "olga", room["room_code"])

@@ -114,6 +114,7 @@ async def test_by_themselves_when_their_time_is_up(tmp_path: Path) -> None:
         "RESUME_GRACE_SECONDS": str(GRACE_SECONDS),
         "SESSION_MINUTES_MAX": str(LENGTH_SECONDS / 60),
         "SESSION_IDLE_MINUTES": str(IDLE_SECONDS / 60),
+        "REAPER_INTERVAL_SECONDS": "1",
     }
     books = Books(tmp_path)
     with opened(tmp_path, **changes) as house:

@@ -45,6 +45,12 @@ async def undisturbed(pcm: bytes) -> list[link.FromWorker]:
     return run.sent
 
 
+@functools.cache
+def expected(pcm: bytes) -> list[link.FromWorker]:
+    """What comes of speech that nothing disturbs, made once."""
+    return asyncio.run(undisturbed(pcm))
+
+
 async def test_every_utterance_comes_in_every_language_in_order_and_is_then_committed() -> None:
     sent = await undisturbed(three())
     assert [number for number, _ in texts(sent, "en")] == [0, 1, 2]
@@ -73,13 +79,13 @@ def test_the_division_into_chunks_changes_no_final(sizes: list[int]) -> None:
                 run.audio(three()[at : at + size], size, at)
                 at, number = at + size, number + 1
             await run.ended()
-        expected = await undisturbed(three())
         assert [m for m in run.sent if isinstance(m, link.Committed)] == [
-            m for m in expected if isinstance(m, link.Committed)
+            m for m in calm if isinstance(m, link.Committed)
         ]
         for lang in ("en", "es"):
-            assert finals(run.sent)[lang] == finals(expected)[lang]
+            assert finals(run.sent)[lang] == finals(calm)[lang]
 
+    calm = expected(three())
     asyncio.run(check())
 
 
@@ -95,7 +101,6 @@ def finals(sent: list[link.FromWorker]) -> dict[str, dict[int, link.Final]]:
 @settings(max_examples=25, deadline=None)
 def test_a_successor_gives_the_rest_as_an_undisturbed_run_would(stop: float, turns: int) -> None:
     async def check() -> None:
-        pcm = three() + noise(7.0) + three()
         stopped = int(stop * len(pcm))
         async with Run(engine_set(*fakes()), OPEN) as first:
             first.audio(pcm[:stopped])
@@ -110,8 +115,10 @@ def test_a_successor_gives_the_rest_as_an_undisturbed_run_would(stop: float, tur
         async with Run(engine_set(*fakes()), again) as second:
             second.audio(pcm[at.offset_bytes :], 6400, at.offset_bytes)
             await second.ended()
-        assert finals(sent + second.sent) == finals(await undisturbed(pcm))
+        assert finals(sent + second.sent) == finals(calm)
 
+    pcm = three() + noise(7.0) + three()
+    calm = expected(pcm)
     asyncio.run(check())
 
 
@@ -212,8 +219,8 @@ async def test_a_recognizer_that_fails_is_replaced_and_nothing_is_lost() -> None
         await run.ended()
     said_in_order = [text for _, text in texts(run.sent, "en")]
     assert [text.split("-")[0] for text in said_in_order] == ["broken", "spare", "spare"]
-    expected = [text.split("-")[2] for _, text in texts(await undisturbed(three()), "en")]
-    assert [text.split("-")[2] for text in said_in_order] == expected  # the whole utterance was heard again
+    calm = [text.split("-")[2] for _, text in texts(await undisturbed(three()), "en")]
+    assert [text.split("-")[2] for text in said_in_order] == calm  # the whole utterance was heard again
     warned = [m for m in run.sent if isinstance(m, link.Warned)]
     assert {m.code for m in warned} == {"engine_switched"}
     assert "spare" in warned[-1].detail

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 python=.venv/bin/python
 none=5 # pytest's word for: nothing to run
 
-# In the order of the files: the short ones come last, so that neither side waits long for the other.
+# In the order of tests/conftest.py: the short files come last, so that neither side waits long for the other.
 $python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder "$@"
 beside=$?
 [ $beside = 0 ] || [ $beside = $none ] || [ $beside = 1 ] || exit $beside # interrupted, or not understood

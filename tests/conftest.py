@@ -20,6 +20,13 @@ from tests.databases import redis_server as run_redis
 hypothesis.settings.register_profile("stagedoor", hypothesis.settings(), deadline=None)
 hypothesis.settings.load_profile("stagedoor")
 
+LONG = ("pages", "end_to_end", "bench", "media")
+"""Folders by how long one of their files takes."""
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--alone", action="store_true", help="run those tests only that are marked alone")
@@ -41,6 +48,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             return False
         return bool(config.getoption("markexpr")) or not item.get_closest_marker("chaos")
 
+    # The long files first, so that of processes side by side none has one left when the others are done.
+    items.sort(key=lambda item: LONG.index(folder) if (folder := _folder(item)) in LONG else len(LONG))
     left_out = [item for item in items if not runs(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

@@ -298,7 +298,8 @@ class Redis(_Program):
 
 def migrated_sqlite(folder: Path) -> Path:
     """Put a copy of a new, migrated SQLite file into a folder; return the folder."""
-    shutil.copy(_new_sqlite() / SQLITE_FILE, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(_new_sqlite() / SQLITE_FILE, folder / SQLITE_FILE)
     return folder
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +27,7 @@ from tests.prefork import Forked, Nursery
 
 SECRET = "a secret that only tests know, of enough bytes"
 KEYS = KeyRing.of(SECRET.encode())
+Process = Forked | subprocess.Popen[str]
 NURSERY = Nursery()
 READY_SECONDS = 30.0
 LOG_CHARACTERS_MAX = 4000
@@ -68,7 +69,7 @@ def token(user: str = "dana", role: Role = Role.CREATOR, plan: Plan = Plan.ENTER
 class House:
     """A server that runs; `port` is where."""
 
-    process: Forked | subprocess.Popen[str]
+    process: Process
     port: int
     data_dir: Path
     log: Path
@@ -170,19 +171,16 @@ class Client:
 
 
 class Opened:
-    """Context manager of a House; `program` is the module that serves, `cold` as `open_house` has it."""
+    """Context manager of a House; `program` is the module that serves."""
 
-    def __init__(
-        self, data_dir: Path, program: str = "gateway.cli", *, cold: bool = False, **settings: str
-    ) -> None:
+    def __init__(self, data_dir: Path, program: str = "gateway.cli", **settings: str) -> None:
         self._data_dir = data_dir
         self._program = program
-        self._cold = cold
         self._settings = settings
         self._house: House | None = None
 
     def __enter__(self) -> House:
-        self._house = open_house(self._data_dir, self._program, cold=self._cold, **self._settings)
+        self._house = self._open()
         return self._house
 
     def __exit__(
@@ -191,16 +189,41 @@ class Opened:
         assert self._house is not None
         close_house(self._house)
 
+    def _open(self) -> House:
+        return open_house(self._data_dir, self._program, **self._settings)
 
-def open_house(data_dir: Path, program: str = "gateway.cli", *, cold: bool = False, **settings: str) -> House:
+
+class OpenedCold(Opened):
+    """One that is started as everywhere: Python imports it, and it makes its database."""
+
+    def _open(self) -> House:
+        return _open(_started, self._data_dir, self._program, self._settings)
+
+
+def open_house(data_dir: Path, program: str = "gateway.cli", **settings: str) -> House:
     """Start a server and return when it is ready, with a warm worker.
 
-    A `cold` one is started as everywhere: Python imports it, and it makes its database. Others are forked
-    from a process that has imported it (`prefork.py`), and find a new SQLite file.
+    It is forked from a process that has imported it (`prefork.py`), and finds a new SQLite file.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
-    if not (cold or settings.get("DATABASE_URL") or (data_dir / SQLITE_FILE).exists()):
+    if not (settings.get("DATABASE_URL") or (data_dir / SQLITE_FILE).exists()):
         migrated_sqlite(data_dir)
+    return _open(NURSERY.fork, data_dir, program, settings)
+
+
+def _started(program: str, environment: dict[str, str], folder: Path, errors: IO[str]) -> Process:
+    return subprocess.Popen(
+        [sys.executable, "-m", program, "serve"], env=environment, stdout=subprocess.PIPE, stderr=errors,
+        text=True, cwd=folder,
+    )  # fmt: skip
+
+
+def _open(
+    start: Callable[[str, dict[str, str], Path, IO[str]], Process],
+    data_dir: Path,
+    program: str,
+    settings: dict[str, str],
+) -> House:
+    data_dir.mkdir(parents=True, exist_ok=True)
     log = data_dir / "server.log"
     environment = {
         **{
@@ -215,15 +238,8 @@ def open_house(data_dir: Path, program: str = "gateway.cli", *, cold: bool = Fal
         "PYTHONWARNINGS": "error",
         **settings,
     }
-    # In the data directory, where no .env of a developer is.
     with log.open("a") as errors:
-        if cold:
-            process: Forked | subprocess.Popen[str] = subprocess.Popen(
-                [sys.executable, "-m", program, "serve"], env=environment, stdout=subprocess.PIPE,
-                stderr=errors, text=True, cwd=data_dir,
-            )  # fmt: skip
-        else:
-            process = NURSERY.fork(program, environment, data_dir, errors)
+        process = start(program, environment, data_dir, errors)  # in a folder without a developer's .env
     assert process.stdout is not None
     try:
         port = _announced_port(process.stdout, log)

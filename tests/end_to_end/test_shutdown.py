@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.peers import Crowd, Peer, caption, crowd_of
-from tests.house import NO_LIMITS, House, Opened, lines
+from tests.house import NO_LIMITS, House, Opened, OpenedCold, lines
 
 PATH = "last/subtitles?target_lang=en"
 SHUTDOWN_SECONDS = 5
@@ -118,12 +118,12 @@ def _runs(pid: int) -> bool:
 
 async def test_a_second_start_is_ready_quickly_and_knows_the_tokens_of_the_first(tmp_path: Path) -> None:
     changes = NO_LIMITS | {"JWT_SECRET": ""}
-    with Opened(tmp_path, cold=True, **changes) as house:
+    with OpenedCold(tmp_path, **changes) as house:
         bearer = await signed_in(house)
         house.process.kill()  # as hard as it can be: the socket of the workers stays behind
         await exit_status(house, 5)
     began = time.monotonic()
-    with Opened(tmp_path, cold=True, **changes) as house:
+    with OpenedCold(tmp_path, **changes) as house:
         assert time.monotonic() - began < 6
         async with crowd_of(house) as crowd:
             await crowd.joins(PATH, bearer)

@@ -22,7 +22,7 @@ from gateway.http.health import VERSION
 from gateway.keys import SECRET_FILE, key_ring
 from gateway.settings import Settings
 from tests.gateway.rehearsal import settings
-from tests.house import SECRET, Opened
+from tests.house import SECRET, OpenedCold
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -190,13 +190,13 @@ class TestServe:
         assert "too long" in refused(run, 1)
 
     def test_a_second_server_in_the_same_folder_is_refused_and_disturbs_nobody(self, tmp_path: Path) -> None:
-        with Opened(tmp_path, cold=True, RECOGNIZERS="silent") as house:
+        with OpenedCold(tmp_path, RECOGNIZERS="silent") as house:
             run = program("serve", "--port", "0", "--data-dir", tmp_path, JWT_SECRET=SECRET)
             assert "Another Stagedoor" in refused(run, 1)
             assert house.get("/readyz") == {"status": "ready", "degraded": {}}
 
     def test_it_says_where_to_look_and_ctrl_c_ends_it(self, tmp_path: Path) -> None:
-        with Opened(tmp_path, cold=True, RECOGNIZERS="silent") as house:
+        with OpenedCold(tmp_path, RECOGNIZERS="silent") as house:
             assert house.get("/health")["version"] == VERSION
             house.process.send_signal(signal.SIGINT)
             assert house.process.wait(15) == 0

@@ -118,13 +118,16 @@ def _runs(pid: int) -> bool:
 
 async def test_a_second_start_is_ready_quickly_and_knows_the_tokens_of_the_first(tmp_path: Path) -> None:
     changes = NO_LIMITS | {"JWT_SECRET": ""}
+    began = time.monotonic()
     with OpenedCold(tmp_path, **changes) as house:
+        first_seconds = time.monotonic() - began
         bearer = await signed_in(house)
         house.process.kill()  # as hard as it can be: the socket of the workers stays behind
         await exit_status(house, 5)
     began = time.monotonic()
     with OpenedCold(tmp_path, **changes) as house:
-        assert time.monotonic() - began < 6
+        # However busy the machine is: the first start had to make the database on top.
+        assert time.monotonic() - began < max(6, 2 * first_seconds)
         async with crowd_of(house) as crowd:
             await crowd.joins(PATH, bearer)
 

@@ -101,7 +101,7 @@ async def enter(
     """The page of `user`, answered with `joined` when it wants in; `before` runs before that."""
     answer = {"ok": True, "resumed": False, **(joined or view())}
     setting = f"far.answers['room:join'] = {json.dumps(answer)};{before}"
-    page = await open_page(stage, "/static/mark.svg", user, **options)
+    page = await open_page(stage, "", user, **options)
     await page.route(
         "**/socket.io.js", lambda route: route.fulfill(body=CLIENT + setting, content_type="text/javascript")
     )

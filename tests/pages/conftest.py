@@ -1,8 +1,8 @@
 """One Chromium for all tests of pages; for each test a stage of its own, and a check that nothing broke."""
 
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Unpack
 
 import pytest
 import pytest_asyncio
@@ -10,6 +10,7 @@ from playwright.async_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Error,
     Page,
     Playwright,
     async_playwright,
@@ -18,6 +19,7 @@ from playwright.async_api import (
 
 from tests.pages.channel import token
 from tests.pages.stage import Stage, open_stage
+from tests.pages.tabs import LARGE, TIMEOUT_MS, Look, Tab, Tabs
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -77,41 +79,71 @@ class Problems:
         self.seen: list[str] = []
 
     def watch(self, page: Page) -> None:
-        page.on("pageerror", lambda error: self.seen.append(f"thrown: {error}"))
+        page.on("pageerror", self._thrown)
         page.on("console", self._console)
+
+    def leave(self, page: Page) -> None:
+        page.remove_listener("pageerror", self._thrown)
+        page.remove_listener("console", self._console)
+
+    def _thrown(self, error: Error) -> None:
+        self.seen.append(f"thrown: {error}")
 
     def _console(self, message: ConsoleMessage) -> None:
         if "Content Security Policy" in message.text or "Permissions policy" in message.text:
             self.seen.append(message.text)
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def tabs(browser: Browser) -> Tabs:
+    return Tabs(browser)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def open_page(browser: Browser) -> AsyncIterator[Open]:
-    """Open a page of a stage, as nobody or as `user` with `role`, each in a browser context of its own."""
+async def open_page(browser: Browser, tabs: Tabs) -> AsyncIterator[Open]:
+    """Open a page of a stage, as nobody or as `user` with `role`, in a tab or a browser context of its own.
+
+    Without a path the tab is ready for that stage, and nothing is opened yet.
+    """
+    taken: list[Tab] = []
     contexts: list[BrowserContext] = []
     problems = Problems()
 
     async def open_one(
-        stage: Stage, path: str, user: str = "", role: str = "fan", *, script: str = "", **options: Any
+        stage: Stage,
+        path: str = "",
+        user: str = "",
+        role: str = "fan",
+        *,
+        script: str = "",
+        java_script_enabled: bool = True,
+        permissions: Sequence[str] = ("microphone",),
+        **look: Unpack[Look],
     ) -> Page:
-        settings: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "permissions": ["microphone"]}
-        context = await browser.new_context(**(settings | options))
-        contexts.append(context)
         if user:
             kept = token(user, role)
-            await context.add_init_script(
+            script = (
                 f"if (!sessionStorage.getItem('been')) {{ sessionStorage.setItem('been', '1');"
-                f"sessionStorage.setItem('stagedoor.token', '{kept}') }}"
+                f"sessionStorage.setItem('stagedoor.token', '{kept}') }};{script}"
             )
-        if script:
-            await context.add_init_script(script)
-        page = await context.new_page()
-        page.set_default_timeout(10_000)
+        if java_script_enabled:
+            tab = await tabs.take(script, permissions=permissions, **look)
+            taken.append(tab)
+            page = tab.page
+        else:
+            context = await browser.new_context(java_script_enabled=False, viewport=LARGE)
+            contexts.append(context)
+            page = await context.new_page()
+            page.set_default_timeout(TIMEOUT_MS)
         problems.watch(page)
-        await page.goto(stage.address + path)
+        if path:
+            await page.goto(stage.address + path)
         return page
 
     yield open_one
+    for tab in taken:
+        await tabs.give_back(tab)
+        problems.leave(tab.page)
     for context in contexts:
         await context.close()
     assert problems.seen == []

@@ -21,7 +21,7 @@ async def phone(
         "far.answers['call:signal'] = { ok: true };"
     )
     allowed = {"permissions": ["microphone", "camera"]}
-    page = await open_page(stage, "/static/mark.svg", user, role, **(allowed | options))
+    page = await open_page(stage, "", user, role, **(allowed | options))
     await page.route(
         "**/socket.io.js", lambda route: route.fulfill(body=CLIENT + setting, content_type="text/javascript")
     )

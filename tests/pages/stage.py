@@ -7,7 +7,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 import uvicorn
@@ -26,6 +26,8 @@ from tests.pages.minutes import Minutes
 
 PAIRS = [("en", "en"), ("en", "es"), ("en", "he"), ("es", "en"), ("es", "es")]
 VOICES = ["en", "es"]
+TICK_SECONDS = 0.1
+"""Of uvicorn's own loop, which sets the date of answers at each tenth."""
 SERVED = [{"source_lang": source, "target_lang": target} for source, target in PAIRS]
 
 
@@ -255,8 +257,34 @@ def _row(channel: Channel) -> ChannelRow:
 class _Server(uvicorn.Server):
     """Leaves the process's signals alone: it runs inside the tests' own event loop."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.leaving = asyncio.Event()
+
     def capture_signals(self) -> Any:
         return nullcontext()
+
+    async def main_loop(self) -> None:
+        """As its own, and told at once when to end instead of at the next tick."""
+        tick = 0
+        while not await self.on_tick(tick):
+            tick += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.leaving.wait(), TICK_SECONDS)
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """As its own, without a tenth of a second for each step."""
+        for server in self.servers:
+            server.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        while state.connections or state.tasks:
+            await asyncio.sleep(0.002)
+
+    def leave(self) -> None:
+        self.should_exit = True
+        self.leaving.set()
 
 
 @asynccontextmanager
@@ -275,12 +303,12 @@ async def open_stage(stage: Stage, port: int = 0, *, dated: bool = True) -> Asyn
     # Not a task group: pytest enters and leaves a fixture in two tasks.
     serving = Tasks().start(server.serve(), name="stage")
     while not server.started:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.002)
     stage.address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     try:
         yield stage
     finally:
-        server.should_exit = True
+        server.leave()
         for channel in stage.channels.values():
             await channel.drop(1001)
         await serving

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Error, Page, expect
 
 from auth.principal import Role
 from tests.house import NO_LIMITS, House, Opened, token
 from tests.pages.cable import laid
+from tests.pages.tabs import Tab, Tabs
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -45,7 +46,7 @@ async () => {
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     settings = {
         "ENVIRONMENT": "development", "FEATURE_CALLS": "true", "CALL_COOLDOWN_SECONDS": "0",
-        "CALL_HEARTBEAT_SECONDS": "1", "CALL_INCREMENT_SECONDS": "1",
+        "CALL_HEARTBEAT_SECONDS": "1", "CALL_INCREMENT_SECONDS": "1", "RECOGNIZERS": "silent",
     }  # fmt: skip
     with Opened(tmp_path_factory.mktemp("house"), **NO_LIMITS, **settings) as running:
         yield running
@@ -79,20 +80,21 @@ Come = Callable[..., Awaitable[Page]]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def come(browser: Browser, house: House) -> AsyncIterator[Come]:
-    """Open the page of calls as somebody, in a browser context of its own."""
-    contexts, thrown = [], []
+async def come(tabs: Tabs, house: House) -> AsyncIterator[Come]:
+    """Open the page of calls as somebody, in a tab of their own."""
+    taken: list[Tab] = []
+    thrown: list[str] = []
+
+    def note(error: Error) -> None:
+        thrown.append(str(error))
 
     async def one(user: str, role: Role, address: str = "") -> Page:
-        context = await browser.new_context(
-            viewport={"width": 1280, "height": 800}, permissions=["microphone", "camera"]
-        )
-        contexts.append(context)
         kept = token(user, role)
-        await context.add_init_script(f"sessionStorage.setItem('stagedoor.token', '{kept}');{WATCHED}")
-        page = await context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("pageerror", lambda error: thrown.append(str(error)))
+        script = f"sessionStorage.setItem('stagedoor.token', '{kept}');{WATCHED}"
+        tab = await tabs.take(script, permissions=["microphone", "camera"])
+        taken.append(tab)
+        page = tab.page
+        page.on("pageerror", note)
         await page.goto((address or house.url("")) + "/calls")
         await expect(page.locator("#state")).to_contain_text(
             "Ready" if role is Role.CREATOR else "Can be called"
@@ -101,8 +103,9 @@ async def come(browser: Browser, house: House) -> AsyncIterator[Come]:
         return page
 
     yield one
-    for context in contexts:
-        await context.close()
+    for tab in taken:
+        await tabs.give_back(tab)
+        tab.page.remove_listener("pageerror", note)
     assert thrown == []
 
 

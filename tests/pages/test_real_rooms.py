@@ -4,18 +4,20 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Error, Page, expect
 
 from auth.principal import Plan, Role
 from tests.house import NO_LIMITS, House, Opened, token
 from tests.pages.cable import Cable, laid
+from tests.pages.tabs import Tab, Tabs
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with Opened(tmp_path_factory.mktemp("house"), **NO_LIMITS, ENVIRONMENT="development") as running:
+    settings = {"ENVIRONMENT": "development", "RECOGNIZERS": "silent"}
+    with Opened(tmp_path_factory.mktemp("house"), **NO_LIMITS, **settings) as running:
         yield running
 
 
@@ -26,33 +28,34 @@ async def cable(house: House) -> AsyncIterator[Cable]:
 
 
 class Visitors:
-    """Browsers of several people, each with a context of its own."""
+    """Several people, each with a tab of their own."""
 
-    def __init__(self, browser: Browser, address: str) -> None:
-        self._browser = browser
+    def __init__(self, tabs: Tabs, address: str) -> None:
+        self._tabs = tabs
         self._address = address
-        self._pages: list[Page] = []
+        self._taken: list[Tab] = []
         self.thrown: list[str] = []
 
     async def come(self, user: str, path: str, plan: Plan = Plan.PRO, address: str = "") -> Page:
-        context = await self._browser.new_context(viewport={"width": 1280, "height": 800})
         kept = token(user, Role.FAN, plan)
-        await context.add_init_script(f"sessionStorage.setItem('stagedoor.token', '{kept}')")
-        page = await context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("pageerror", lambda error: self.thrown.append(str(error)))
-        self._pages.append(page)
-        await page.goto((address or self._address) + path)
-        return page
+        tab = await self._tabs.take(f"sessionStorage.setItem('stagedoor.token', '{kept}')")
+        self._taken.append(tab)
+        tab.page.on("pageerror", self._note)
+        await tab.page.goto((address or self._address) + path)
+        return tab.page
 
     async def go(self) -> None:
-        for page in self._pages:
-            await page.context.close()
+        for tab in self._taken:
+            await self._tabs.give_back(tab)
+            tab.page.remove_listener("pageerror", self._note)
+
+    def _note(self, error: Error) -> None:
+        self.thrown.append(str(error))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def visitors(browser: Browser, house: House) -> AsyncIterator[Visitors]:
-    people = Visitors(browser, house.url(""))
+async def visitors(tabs: Tabs, house: House) -> AsyncIterator[Visitors]:
+    people = Visitors(tabs, house.url(""))
     yield people
     await people.go()
     assert people.thrown == []

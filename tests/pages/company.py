@@ -101,11 +101,8 @@ async def enter(
     """The page of `user`, answered with `joined` when it wants in; `before` runs before that."""
     answer = {"ok": True, "resumed": False, **(joined or view())}
     setting = f"far.answers['room:join'] = {json.dumps(answer)};{before}"
-    page = await open_page(stage, "", user, **options)
-    await page.route(
-        "**/socket.io.js", lambda route: route.fulfill(body=CLIENT + setting, content_type="text/javascript")
-    )
-    await page.goto(f"{stage.address}/rooms/{CODE}{query}")
+    stage.serve_client(CLIENT + setting)
+    page = await open_page(stage, f"/rooms/{CODE}{query}", user, **options)
     while user and not await page.evaluate("Boolean(globalThis.far)"):
         await page.wait_for_timeout(10)
     return Company(page)

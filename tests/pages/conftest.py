@@ -18,7 +18,7 @@ from playwright.async_api import (
 )
 
 from tests.pages.channel import token
-from tests.pages.stage import Stage, open_stage
+from tests.pages.stage import Stage, Venue, open_stage, open_venue
 from tests.pages.tabs import LARGE, TIMEOUT_MS, Look, Tab, Tabs
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -60,9 +60,15 @@ async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
     await running.close()
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def venue() -> AsyncIterator[Venue]:
+    async with open_venue() as running:
+        yield running
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def stage() -> AsyncIterator[Stage]:
-    async with open_stage(Stage()) as running:
+async def stage(venue: Venue) -> AsyncIterator[Stage]:
+    async with venue.showing(Stage()) as running:
         yield running
 
 

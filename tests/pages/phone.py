@@ -21,11 +21,8 @@ async def phone(
         "far.answers['call:signal'] = { ok: true };"
     )
     allowed = {"permissions": ["microphone", "camera"]}
-    page = await open_page(stage, "", user, role, **(allowed | options))
-    await page.route(
-        "**/socket.io.js", lambda route: route.fulfill(body=CLIENT + setting, content_type="text/javascript")
-    )
-    await page.goto(f"{stage.address}/calls")
+    stage.serve_client(CLIENT + setting)
+    page = await open_page(stage, "/calls", user, role, **(allowed | options))
     if user:
         await expect(page.locator("#state")).to_contain_text(re.compile("Ready|Can be called|In a call"))
         if role != "admin":

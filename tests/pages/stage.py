@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateway.pages import CallRules, ChannelRow, EngineRow, Load, PageContext, RoomPlan, page_routes
@@ -83,6 +84,19 @@ class Stage:
 
     def channel(self, name: str) -> Channel:
         return self.channels.setdefault(name, Channel(name))
+
+    async def clear(self) -> None:
+        """Send everybody home."""
+        for channel in self.channels.values():
+            await channel.drop(1001)
+
+    def serve_client(self, script: str) -> None:
+        """Serve this in the place of the Socket.IO client to every page that is loaded from now on."""
+
+        async def answer(_request: Request) -> Response:
+            return Response(script, media_type="text/javascript", headers={"Cache-Control": "no-store"})
+
+        self.app.router.routes.insert(0, Route("/static/{digest}/socket.io.js", answer))
 
     def rows(self) -> list[ChannelRow]:
         live = [channel for channel in self.channels.values() if channel.state == "live"]
@@ -288,10 +302,9 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def open_stage(stage: Stage, port: int = 0, *, dated: bool = True) -> AsyncIterator[Stage]:
-    """Serve `stage` on a free port of loopback while inside; without dates its clock may be any."""
+async def _served(app: ASGIApp, port: int = 0, *, dated: bool = True) -> AsyncIterator[str]:
     config = uvicorn.Config(
-        stage.app,
+        app,
         "127.0.0.1",
         port,
         log_level="warning",
@@ -304,11 +317,47 @@ async def open_stage(stage: Stage, port: int = 0, *, dated: bool = True) -> Asyn
     serving = Tasks().start(server.serve(), name="stage")
     while not server.started:
         await asyncio.sleep(0.002)
-    stage.address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     try:
-        yield stage
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.leave()
-        for channel in stage.channels.values():
-            await channel.drop(1001)
         await serving
+
+
+@asynccontextmanager
+async def open_stage(stage: Stage, port: int = 0, *, dated: bool = True) -> AsyncIterator[Stage]:
+    """Serve `stage` on a free port of loopback while inside; without dates its clock may be any."""
+    async with _served(stage.app, port, dated=dated) as stage.address:
+        try:
+            yield stage
+        finally:
+            await stage.clear()
+
+
+class Venue:
+    """One address for one stage after another: what a browser has of the pages' files is not sent again."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self._stage = Stage()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._stage.app(scope, receive, send)
+
+    @asynccontextmanager
+    async def showing(self, stage: Stage) -> AsyncIterator[Stage]:
+        """Have `stage` here while inside, and until the next one comes."""
+        self._stage = stage
+        stage.address = self.address
+        try:
+            yield stage
+        finally:
+            await stage.clear()
+
+
+@asynccontextmanager
+async def open_venue() -> AsyncIterator[Venue]:
+    """Serve a venue on a free port of loopback while inside."""
+    venue = Venue()
+    async with _served(venue) as venue.address:
+        yield venue

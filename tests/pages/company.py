@@ -67,6 +67,14 @@ class Company:
     def __init__(self, page: Page) -> None:
         self.page = page
 
+    async def comes(self) -> None:
+        """Wait until the page has its client, and with it the other end."""
+        for _ in range(1500):
+            if await self.page.evaluate("Boolean(globalThis.far)"):
+                return
+            await self.page.wait_for_timeout(10)
+        raise AssertionError("the page never asked for its client")
+
     async def answers(self, event: str, answer: Shape | None) -> None:
         """What the page is told from now on when it asks; None: nothing."""
         if answer is None:
@@ -103,6 +111,7 @@ async def enter(
     setting = f"far.answers['room:join'] = {json.dumps(answer)};{before}"
     stage.serve_client(CLIENT + setting)
     page = await open_page(stage, f"/rooms/{CODE}{query}", user, **options)
-    while user and not await page.evaluate("Boolean(globalThis.far)"):
-        await page.wait_for_timeout(10)
-    return Company(page)
+    company = Company(page)
+    if user:
+        await company.comes()
+    return company

@@ -50,7 +50,8 @@ class Tab:
             color_scheme=look.get("color_scheme", "light"),
             reduced_motion=look.get("reduced_motion", "no-preference"),
         )
-        await page.context.grant_permissions(look.get("permissions", ()))
+        if permissions := look.get("permissions"):  # to grant none would refuse all
+            await page.context.grant_permissions(permissions)
         if script:
             # Playwright's own way to add one knows none to take it away again in every version.
             added = await self.devtools.send("Page.addScriptToEvaluateOnNewDocument", {"source": script})

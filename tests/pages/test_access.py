@@ -228,7 +228,7 @@ async def test_a_page_in_use_is_whole_at_each_width_and_readable_in_each_theme(
         if AXE.exists():
             await use.again()
             faults.note(f"{path}, {theme}, axe", await violations(page), [])
-    assert faults.found == []
+    assert not faults.found, "\n".join(faults.found)
     need_axe()
 
 
@@ -242,7 +242,7 @@ async def drawn(page: Page) -> None:
 async def test_everything_of_the_overlay_has_a_name_and_its_place(stage: Stage, open_page: Open) -> None:
     faults = Faults()
     await note_structure(faults, (await in_use(stage, open_page, OVERLAY)).page, OVERLAY)
-    assert faults.found == []
+    assert not faults.found, "\n".join(faults.found)
 
 
 @pytest.mark.parametrize("theme", THEMES)

@@ -1,7 +1,7 @@
 """One Chromium for all tests of pages; for each test a stage of its own, and a check that nothing broke."""
 
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Unpack
 
 import pytest
@@ -123,7 +123,6 @@ async def open_page(browser: Browser, tabs: Tabs) -> AsyncIterator[Open]:
         *,
         script: str = "",
         java_script_enabled: bool = True,
-        permissions: Sequence[str] = ("microphone",),
         **look: Unpack[Look],
     ) -> Page:
         if user:
@@ -133,7 +132,8 @@ async def open_page(browser: Browser, tabs: Tabs) -> AsyncIterator[Open]:
                 f"sessionStorage.setItem('stagedoor.token', '{kept}') }};{script}"
             )
         if java_script_enabled:
-            tab = await tabs.take(script, permissions=permissions, **look)
+            look.setdefault("permissions", ["microphone"])
+            tab = await tabs.take(script, **look)
             taken.append(tab)
             page = tab.page
         else:

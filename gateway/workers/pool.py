@@ -20,7 +20,7 @@ __all__ = ["Event", "Gap", "PoolSettings", "RelayLimits", "Stream", "StreamListe
 
 log = logging.getLogger(__name__)
 
-BATCH_SECONDS = 0.004
+BATCH_SECONDS = 0.001
 """Between two times when audio goes to workers, that of all streams together: each write costs more than what
 is in it. Audio that comes later than so after the last goes at once."""
 

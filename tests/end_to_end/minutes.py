@@ -193,6 +193,17 @@ class Books:
             assert time.monotonic() < deadline, await self.open_slices()
             await asyncio.sleep(LOOK_SECONDS)
 
+    async def media_ms(self, user: str, within_seconds: float = 20.0) -> int:
+        """Return how much media all sessions of a user were sent or have brought, once none is live."""
+        deadline = time.monotonic() + within_seconds
+        query = select(live_sessions.c.state, live_sessions.c.media_ms).where(live_sessions.c.subject == user)
+        rows = await self.rows(query)
+        while "ACTIVE" in (row["state"] for row in rows):
+            assert time.monotonic() < deadline, rows
+            await asyncio.sleep(LOOK_SECONDS)
+            rows = await self.rows(query)
+        return sum(row["media_ms"] for row in rows)
+
     async def become(self, session_id: str, state: str, reason: str, within_seconds: float = 10.0) -> None:
         """Wait until a session is in a state, for a reason."""
         deadline = time.monotonic() + within_seconds

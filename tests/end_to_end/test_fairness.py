@@ -9,9 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
 
-from gateway.stores.schema import live_sessions
 from tests.end_to_end.minutes import FRAME_MS, Books, Speaker, fan, opened
 from tests.end_to_end.peers import Crowd, Peer
 from tests.end_to_end.test_session_ends import admin
@@ -79,13 +77,6 @@ async def somebody_else(crowd: Crowd) -> AsyncIterator[None]:
     assert round(ended["billed_seconds"] * 1000) == other.sent_ms
 
 
-async def delivered_ms(books: Books, user: str) -> int:
-    """Return how much media all of a user's sessions were sent or have brought."""
-    query = select(func.sum(live_sessions.c.media_ms).label("ms")).where(live_sessions.c.subject == user)
-    (row,) = await books.rows(query)
-    return int(row["ms"])
-
-
 async def test_fifty_streams_share_the_last_minute(house: House, crowd: Crowd, books: Books) -> None:
     path = "rush-{}/subtitles?target_lang=en"
     async with somebody_else(crowd):
@@ -99,7 +90,7 @@ async def test_fifty_streams_share_the_last_minute(house: House, crowd: Crowd, b
     billed = await books.billed_of("rush")
     assert round(sum(seconds) * 1000) == billed <= LEFT_MS
     assert billed > LEFT_MS * 0.9
-    assert await delivered_ms(books, "rush") == billed
+    assert await books.media_ms("rush") == billed
     # Each had a share: what is left is divided among those who are there.
     assert min(seconds) > 0
 
@@ -127,7 +118,7 @@ async def test_fifty_viewers_share_the_last_minute(house: House, crowd: Crowd, b
     await books.settled()
     billed = await books.billed_of("crowd")
     assert LEFT_MS * 0.9 < billed <= LEFT_MS
-    assert billed <= await delivered_ms(books, "crowd") <= LEFT_MS + SESSIONS * FRAME_MS
+    assert billed <= await books.media_ms("crowd") <= LEFT_MS + SESSIONS * FRAME_MS
     assert publisher.peer.close_code is None
     assert (await publisher.ends())["billed_seconds"] == 0
 

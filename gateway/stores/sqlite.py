@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,6 +34,41 @@ CACHE_KIB = 16 * 1024
 LOCK_SUFFIX = ".lock"
 
 
+class _Lane:
+    """The connections of one kind, one for each thread, kept between transactions: to take one from the pool,
+    and to give it back, costs as much as a small transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._own = threading.local()
+        self._open: set[Connection] = set()
+
+    def transaction(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction on this thread's connection, which is not used again if that fails."""
+        connection = self._connection()
+        try:
+            with connection.begin():
+                return work(connection)
+        except BaseException:
+            del self._own.connection
+            self._open.discard(connection)
+            connection.close()
+            raise
+
+    def _connection(self) -> Connection:
+        kept: Connection | None = getattr(self._own, "connection", None)
+        if kept is None:
+            kept = self._own.connection = self.engine.connect()
+            self._open.add(kept)
+        return kept
+
+    def close(self) -> None:
+        """Close every connection, once no thread works any more."""
+        while self._open:
+            self._open.pop().close()
+        self.engine.dispose()
+
+
 class SqliteDatabase:
     """A SQLite file: one thread and connection that writes, a few that read."""
 
@@ -42,8 +78,8 @@ class SqliteDatabase:
         self.path = path
         self._alone = alone
         self._lock: IO[str] | None = None
-        self._writing = _engine(path, connections=1, begin="BEGIN IMMEDIATE", read_only=False)
-        self._reading = _engine(path, connections=READERS, begin="BEGIN", read_only=True)
+        self._writing = _Lane(_engine(path, connections=1, begin="BEGIN IMMEDIATE", read_only=False))
+        self._reading = _Lane(_engine(path, connections=READERS, begin="BEGIN", read_only=True))
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-write")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-read")
         self._waiting = {self._writer: 0, self._readers: 0}
@@ -57,7 +93,7 @@ class SqliteDatabase:
     def _make(self) -> None:
         # What is in it is nobody else's business, and SQLite gives its other files the same rights.
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        with self._faults(), self._writing.connect() as connection:
+        with self._faults(), self._writing.engine.connect() as connection:
             mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
         if mode != "wal":
             raise CannotOpen(
@@ -88,9 +124,9 @@ class SqliteDatabase:
         finally:
             self._waiting[threads] -= 1
 
-    def _transaction(self, engine: Engine, work: Callable[[Connection], T]) -> T:
-        with self._faults(), engine.begin() as connection:
-            return work(connection)
+    def _transaction(self, lane: _Lane, work: Callable[[Connection], T]) -> T:
+        with self._faults():
+            return lane.transaction(work)
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
@@ -104,9 +140,9 @@ class SqliteDatabase:
     async def aclose(self) -> None:
         """Let running transactions end, close every connection, and give the lock back."""
         loop = asyncio.get_running_loop()
-        for threads, engine in ((self._writer, self._writing), (self._readers, self._reading)):
+        for threads, lane in ((self._writer, self._writing), (self._readers, self._reading)):
             await loop.run_in_executor(None, threads.shutdown)
-            engine.dispose()
+            lane.close()
         if self._lock is not None:
             self._lock.close()
             self._lock = None

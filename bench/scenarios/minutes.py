@@ -202,7 +202,7 @@ class Minutes:
     rates: tuple[int, ...] = (300, 1000)
     seconds: float = 1.0
     sessions: int = 1000
-    passes: int = 5
+    passes: int = 4
     around: Surroundings = field(default_factory=Surroundings)
 
     @property

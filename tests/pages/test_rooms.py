@@ -93,4 +93,5 @@ async def test_a_long_list_is_read_on_on_demand(stage: Stage, open_page: Open) -
     page = await open_page(stage, "/rooms", "alice")
     await expect(page.locator("#public li")).to_have_count(50)
     await page.get_by_role("button", name="Show more").click()
-    await expect(page.locator("#public li")).to_have_count(70)
+    # Before the list is asked for again by itself.
+    await expect(page.locator("#public li")).to_have_count(70, timeout=6_000)

@@ -18,6 +18,7 @@ import { teller } from "./trouble.js";
 /** @typedef {"mine" | "public"} Scope */
 
 const EVERY_MS = 10_000;
+const GAP_MS = 1_000;
 const PAGE = 50;
 const PAGE_MAX = 200;
 
@@ -43,6 +44,7 @@ const poll = new Poll({
     again: () => poll.retry(),
   }),
   everyMs: EVERY_MS,
+  gapMs: GAP_MS,
 });
 
 /** @type {Record<Scope, string>} */

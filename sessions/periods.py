@@ -51,6 +51,7 @@ def _of_hour(number: int) -> dict[Period, tuple[str, int]]:
     }
 
 
+@lru_cache(maxsize=256)
 def period_of(key: str) -> Period:
     """Return the period of a window's key. Raises ValueError if it is none."""
     for period, form in _FORMATS.items():

@@ -135,13 +135,13 @@ class GroupWriter:
                 self._empty.set()
 
     async def _gather(self) -> None:
-        wait = self._began + GROUPS_APART_SECONDS - self._loop.time()
-        if wait <= 0 or self._queue.has_group or self._closing.is_set():
+        due = self._began + GROUPS_APART_SECONDS
+        if due <= self._loop.time() or self._queue.has_group or self._closing.is_set():
             return
         self._hurry.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait):
-                await self._hurry.wait()
+        timer = self._loop.call_at(due, self._hurry.set)
+        await self._hurry.wait()
+        timer.cancel()
 
     async def _back_off(self) -> None:
         if self._closing.is_set():

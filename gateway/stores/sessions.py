@@ -27,7 +27,6 @@ __all__ = [
 
 TABLE = live_sessions.c
 _KNOWN = select(live_sessions).where(TABLE.id.in_(bindparam("ids", expanding=True)))
-_LOCKED = _KNOWN.order_by(TABLE.id).with_for_update()
 _NAMES = live_sessions.columns.keys()
 _CHANGING = (
     "boot_id", "active_at", "deadline_at", "state", "ended_at", "end_reason", "end_requested_by", "media_ms",
@@ -39,7 +38,7 @@ _LOCK = Listed(
 # In PostgreSQL's words, which SQLite understands.
 _BEGIN = ForEach(
     postgresql.insert(live_sessions).on_conflict_do_nothing(index_elements=["id"]).inline(),
-    *live_sessions.columns.keys(),
+    *_NAMES,
 )
 _SAVE = ForEach(
     update(live_sessions)
@@ -90,6 +89,11 @@ class Over(Refusal):
         self.session = session
 
 
+def _locked(connection: Connection, ids: Sequence[str]) -> dict[str, LiveSession]:
+    found = (session_of(dict(zip(_NAMES, row, strict=True))) for row in _LOCK.rows(connection, ids=ids))
+    return {session.id: session for session in found}
+
+
 class SessionChanges:
     """Journal of beginnings, changes and ends, in one so that their order holds. It answers the session as
     it is then."""
@@ -105,7 +109,7 @@ class SessionChanges:
         """Apply each in order. One that was applied before changes nothing. What begins and ends in one group
         is written once."""
         ids = sorted({operation.session_id for operation in operations})
-        before = self._load(connection, ids)
+        before = _locked(connection, ids)
         known = dict(before)
         answers = [self._one(known, operation) for operation in operations]
         begun = [known[key] for key in ids if key in known and key not in before]
@@ -115,8 +119,7 @@ class SessionChanges:
             for number, operation in enumerate(operations):
                 if operation.session_id in theirs:
                     answers[number] = self._one(known, operation)
-        changed = [known[key] for key, session in before.items() if known[key] != session]
-        save(connection, sorted(changed, key=lambda session: session.id), self._bounds)
+        save(connection, [known[key] for key in before if known[key] != before[key]], self._bounds)
         return answers
 
     def _begin(self, connection: Connection, begun: Sequence[LiveSession]) -> dict[str, LiveSession]:
@@ -125,13 +128,9 @@ class SessionChanges:
         _BEGIN.run(connection, [row_of(session, self._bounds) for session in begun])
         if not begun or connection.dialect.name == "sqlite":  # where nobody else writes meanwhile
             return {}
-        there = self._load(connection, [session.id for session in begun])
         ours = {session.id: session for session in begun}
+        there = _locked(connection, list(ours))
         return {key: session for key, session in there.items() if session != ours[key]}
-
-    def _load(self, connection: Connection, ids: list[str]) -> dict[str, LiveSession]:
-        found = (session_of(dict(zip(_NAMES, row, strict=True))) for row in _LOCK.rows(connection, ids=ids))
-        return {session.id: session for session in found}
 
     def _one(self, known: dict[str, LiveSession], operation: Open | Change) -> LiveSession | Refusal:
         session = known.get(operation.session_id)
@@ -178,11 +177,9 @@ def request_end(
     One that is live goes on until the process that has it sees the request (`asked_to_end`). Raises
     UnknownSession and Over.
     """
-    query = _LOCKED.where(TABLE.tenant_id == tenant_id)
-    row = connection.execute(query, {"ids": [session_id]}).mappings().first()
-    if row is None:
+    session = _locked(connection, [session_id]).get(session_id)
+    if session is None or session.tenant_id != tenant_id:
         raise UnknownSession(session_id)
-    session = session_of(row)
     try:
         changed = lifetimes.step(session, request, bounds)
     except SessionOver as over:

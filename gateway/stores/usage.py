@@ -38,6 +38,7 @@ from sessions.slices import MediaKind, Quota
 from sessions.usage import NOTHING, Tally, Usage, window_usage
 
 READINGS_APART_SECONDS = 0.005
+"""As the writer's groups: who comes alone waits for nothing, and nobody notices so much."""
 READ_TOGETHER_MAX = 100
 """Users in one statement."""
 

@@ -1,5 +1,6 @@
 """Live sessions on both databases: written by the rule, once and in order; reaped by an index; listed."""
 
+import itertools
 import time
 from functools import partial
 from typing import Any
@@ -57,22 +58,22 @@ async def test_what_is_not_there_is_refused_and_the_others_are_written(books: Bo
     assert opened.state is State.ACTIVE
 
 
-async def test_one_that_another_process_begins_at_the_same_moment_is_as_both_say(books: Books) -> None:
+async def test_one_that_another_process_begins_at_the_same_moment_is_as_both_say(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if books.database.dialect == "sqlite":
         return  # nobody else writes while this transaction does
 
-    class Overtaken(sessions.SessionChanges):
-        """Finds nothing at first: another process's transaction ends just after."""
-
-        looked = 0
-
-        def _load(self, connection: Connection, ids: list[str]) -> dict[str, LiveSession]:
-            self.looked += 1
-            return {} if self.looked == 1 else super()._load(connection, ids)
-
     await books.open(books.session(boot_id="boot_2", media_ms=700))
+    found, looks = sessions._locked, itertools.count()
+
+    def too_early(connection: Connection, ids: list[str]) -> dict[str, LiveSession]:
+        """Nothing is there at the first look: another process's transaction ends just after."""
+        return found(connection, ids) if next(looks) else {}
+
+    monkeypatch.setattr(sessions, "_locked", too_early)
     answers = await books.apply(
-        Overtaken(BOUNDS),
+        sessions.SessionChanges(BOUNDS),
         sessions.Open(books.session()),
         sessions.Open(books.session("live_2")),
         sessions.Change("live_1", Touched("boot_1", NOW_MS + 1000, 500)),

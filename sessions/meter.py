@@ -65,13 +65,14 @@ Effect = Acquire | Settle | Warn | Allow | Stop
 
 
 class Held:
-    """A slice that this session holds, and what was used of it."""
+    """A slice that this session holds, and what was used of it; at `renewal_ms` the next is asked for."""
 
-    __slots__ = ("grant", "reported_ms", "slice_id", "used_ms")
+    __slots__ = ("grant", "renewal_ms", "reported_ms", "slice_id", "used_ms")
 
     def __init__(self, slice_id: str, grant: Grant) -> None:
         self.slice_id = slice_id
         self.grant = grant
+        self.renewal_ms = grant.granted_ms * RENEW_PERCENT // 100
         self.used_ms = 0
         self.reported_ms = 0
 
@@ -79,11 +80,6 @@ class Held:
     def left_ms(self) -> int:
         """What may still be used of it."""
         return self.grant.granted_ms - self.used_ms
-
-    @property
-    def renewal_ms(self) -> int:
-        """Used this far, the next slice is asked for."""
-        return self.grant.granted_ms * RENEW_PERCENT // 100
 
 
 class Asking(Enum):
@@ -129,6 +125,8 @@ class Meter:
 
     def effects(self) -> list[Effect]:
         """Drain what is to be done, in order."""
+        if not self._effects:
+            return []
         effects, self._effects = self._effects, []
         return effects
 
@@ -254,13 +252,14 @@ class Meter:
 
     def _charge(self) -> None:
         """Put what is owed on the slices held, in order; settle those that are used up."""
-        while self._held and self.owed_ms:
+        while self._held and (owed_ms := self.total_ms - self.billed_ms):
             held = self._held[0]
-            charged_ms = min(self.owed_ms, held.left_ms)
+            left_ms = held.left_ms
+            charged_ms = min(owed_ms, left_ms)
             held.used_ms += charged_ms
             self.billed_ms += charged_ms
             self._warn(held)
-            if not held.left_ms:
+            if charged_ms == left_ms:
                 self._settle_first()
 
     def _expire(self, now_ms: int) -> None:
@@ -282,7 +281,7 @@ class Meter:
 
     def _due(self, held: Held, now_ms: int) -> bool:
         ends = now_ms >= held.grant.expires_at_ms - SMALLEST_MS and now_ms - self._moved_ms < STILL_MS
-        return self._renewable(held) and (ends or held.used_ms >= held.renewal_ms)
+        return (ends or held.used_ms >= held.renewal_ms) and self._renewable(held)
 
     def _renewable(self, held: Held) -> bool:
         return not held.grant.final and not self._needed_last

@@ -17,6 +17,7 @@ from typing import Any
 import uvloop
 from sqlalchemy import func, select
 
+from bench.collector import collector_as_in_a_server
 from bench.crowd import LoadFailed
 from bench.figures import Figure
 from bench.plain_store import PlainStore
@@ -110,7 +111,15 @@ async def one_by_one(submit: Callable[[], "asyncio.Future[Any]"], count: int) ->
 
 
 async def paced(submit: Callable[[], "asyncio.Future[Any]"], count: int, rate: int) -> float:
-    """Do so many a second, whatever has come back; return us of CPU for one."""
+    """Do so many a second, whatever has come back; return us of CPU for one, without what it takes to keep
+    the pace: a fifth as many that do nothing say what that is."""
+    done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    done.set_result(None)
+    pace_us = await _paced(lambda: done, math.ceil(count / 5), rate)
+    return await _paced(submit, count, rate) - pace_us
+
+
+async def _paced(submit: Callable[[], "asyncio.Future[Any]"], count: int, rate: int) -> float:
     began, due, submitted = time.process_time(), time.monotonic(), []
     for number in range(count):
         ahead = due + number / rate - time.monotonic()
@@ -196,10 +205,13 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Minutes:
-    """`operations` of each kind alone, then at each of `rates` for `seconds`; checkpoints of `sessions`."""
+    """`operations` of each kind one after the other, then at each of `rates` for `seconds`; checkpoints of
+    `sessions`. At `rest_rate` a second, which has no goal, every cache is cold when one comes: that is the
+    machine's price more than ours, and the same is done by hand beside it."""
 
     operations: int = 100
     rates: tuple[int, ...] = (300, 1000)
+    rest_rate: int = 30
     seconds: float = 1.0
     sessions: int = 1000
     passes: int = 4
@@ -212,7 +224,7 @@ class Minutes:
 
     def run(self, tick: Callable[[str], None]) -> list[Figure]:
         """Measure SQLite, the same rows by hand, and PostgreSQL where there is one."""
-        with tempfile.TemporaryDirectory(prefix="stagedoor-bench-") as name:
+        with collector_as_in_a_server(), tempfile.TemporaryDirectory(prefix="stagedoor-bench-") as name:
             sqlite = uvloop.run(self._measure("", Path(name), tick, "SQLite"))
             raw = self._by_hand(Path(name) / "plain.db", tick)
             figures = list(self._figures("SQLite", sqlite, raw))
@@ -236,7 +248,7 @@ class Minutes:
             tick(f"{name}: pass {number + 1} of {self.passes}")
             for kind, submit in (("acquire", books.acquire), ("settle", books.settle)):
                 taken.add(f"{kind}, one after the other", await one_by_one(submit, self.operations))
-            for rate in self.rates:
+            for rate in (self.rest_rate, *self.rates):
                 for kind, submit in (("acquire", books.acquire), ("settle", books.settle)):
                     cost = await paced(submit, round(rate * self.seconds), rate)
                     taken.add(f"{kind}, {rate} a second", cost)
@@ -267,15 +279,29 @@ class Minutes:
                 for slice_id in some:
                     write(slice_id)
                 taken.add(name, (time.process_time() - began) * 1e6 / len(some))
+            resting = [f"{slice_id}_at_rest" for slice_id in ids[: round(self.rest_rate * self.seconds)]]
+            for name, write in (("acquire", plain.acquire), ("settle", plain.settle)):
+                cost = self._at_rest(write, resting)
+                taken.add(f"{name}, {self.rest_rate} a second", cost)
             began = time.process_time()
             plain.checkpoint([(number + 1, slice_id) for slice_id in ids[: self.sessions]])
             taken.checkpoints_ms.append((time.process_time() - began) * 1e3)
         plain.close()
         return taken
 
+    def _at_rest(self, write: Callable[[str], None], ids: list[str]) -> float:
+        used = 0.0
+        for slice_id in ids:
+            time.sleep(1 / self.rest_rate)
+            began = time.process_time()
+            write(slice_id)
+            used += time.process_time() - began
+        return used * 1e6 / len(ids)
+
     def _figures(self, where: str, taken: Taken, by_hand: Taken | None) -> Iterator[Figure]:
         for name, values in taken.operations.items():
-            yield Figure.of("minutes", f"{where}: {name}", "us", values, goal=LONE_US_MAX)
+            goal = None if name.endswith(f", {self.rest_rate} a second") else LONE_US_MAX
+            yield Figure.of("minutes", f"{where}: {name}", "us", values, goal=goal)
         if by_hand is not None:
             for name, values in by_hand.operations.items():
                 yield Figure.of("minutes", f"{where}: the rows of one {name}, by hand", "us", values)

@@ -13,6 +13,7 @@ from typing import Any
 import uvloop
 from sqlalchemy import Connection, func, insert, select
 
+from bench.collector import collector_as_in_a_server
 from bench.crowd import LoadFailed
 from bench.figures import Figure
 from bench.servers import Surroundings
@@ -46,7 +47,7 @@ class Reap:
     def run(self, tick: Callable[[str], None]) -> list[Figure]:
         """Measure SQLite, the same rows by hand, and PostgreSQL where there is one."""
         what = f"a pass over {self.sessions:,} sessions, {self.due:,} due"
-        with tempfile.TemporaryDirectory(prefix="stagedoor-bench-") as name:
+        with collector_as_in_a_server(), tempfile.TemporaryDirectory(prefix="stagedoor-bench-") as name:
             folder = Path(name)
             values = uvloop.run(self._measure("", folder, tick, "SQLite"))
             plain = [self._by_hand(folder / SQLITE_FILE) for _ in range(self.passes)]

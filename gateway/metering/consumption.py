@@ -185,11 +185,11 @@ class Consumption:
         self._meter.handle_deadline(self._counter.now_ms())
         self._perform()
 
-    def checkpoints(self, *, again: bool = False) -> list[tuple[str, int]]:
+    def checkpoints(self, now_ms: int, *, again: bool = False) -> list[tuple[str, int]]:
         """Return the slices whose use has grown since the last call; `again`: all that are used, because what
         the last call returned was not written."""
         if self._clock is not None:
-            self._meter.advance(self._clock.ms - self._joined_ms, self._counter.now_ms())
+            self._meter.advance(self._clock.ms - self._joined_ms, now_ms)
             # Of each session each second: where nothing is to be done, mark and deadline are as they were.
             if effects := self._meter.effects():
                 self._carry_out(effects)

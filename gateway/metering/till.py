@@ -148,13 +148,16 @@ class Till:
         if self._noting:
             return
         again, self._missed = self._missed, False
-        marks = [mark for consumption in list(self._open) for mark in consumption.checkpoints(again=again)]
+        marks: list[tuple[str, int]] = []
+        now_ms = self.now_ms()
+        for consumption in list(self._open):
+            marks += consumption.checkpoints(now_ms, again=again)
         for first in range(0, len(marks), MARKS_MAX):
             self._noting.append(self._note(marks[first : first + MARKS_MAX]))
 
     async def noted(self, consumption: Consumption) -> None:
         """Write how much one has used, so that what is read next knows it. Raises StoreDown."""
-        marks = consumption.checkpoints()
+        marks = consumption.checkpoints(self.now_ms())
         if marks:
             await self._note(marks)
 

@@ -103,7 +103,7 @@ class Listed:
             own = list(lists[name])
             own += own[:1] * (len(places) - len(own))
             values.update(zip(places, own, strict=True))
-        return [written.answer(row) for row in _run(connection, written.text, written.parameters(values))]
+        return [written.answer(row) for row in run(connection, written.text, written.parameters(values))]
 
     def _write(
         self, key: tuple[str, ...], dialect: Dialect, widths: list[int]
@@ -129,7 +129,7 @@ class ForEach:
         """Write the rows, one after the other; there may be none."""
         if rows:
             written = self.for_one(connection.dialect)
-            _run_each(connection, written.text, [written.parameters(row) for row in rows])
+            run_each(connection, written.text, [written.parameters(row) for row in rows])
 
     def for_one(self, dialect: Dialect) -> _Written:
         """Return the statement for one row."""
@@ -202,7 +202,7 @@ class Together:
         elif any(rows):
             written, parts = self._at_once or self._write(connection.dialect)
             texts = {part.name: part.parameter(some) for part, some in zip(parts, rows, strict=True)}
-            _run(connection, written.text, written.parameters(texts))
+            run(connection, written.text, written.parameters(texts))
 
     def _write(self, dialect: Dialect) -> tuple[_Written, list[_ForAll]]:
         parts = [each.for_all(f"rows_{number}", dialect) for number, each in enumerate(self._each)]
@@ -214,7 +214,8 @@ class Together:
 # Past SQLAlchemy to the driver: what goes between costs more than the statement, on both databases.
 
 
-def _run(connection: Connection, text: str, parameters: tuple[Any, ...]) -> Iterable[Sequence[Any]]:
+def run(connection: Connection, text: str, parameters: tuple[Any, ...]) -> Iterable[Sequence[Any]]:
+    """Execute a text of the database's own, with values as its driver takes them; return the rows."""
     own: Any = connection.connection.dbapi_connection
     if isinstance(own, sqlite3.Connection):
         return own.execute(text, parameters)
@@ -222,7 +223,8 @@ def _run(connection: Connection, text: str, parameters: tuple[Any, ...]) -> Iter
     return found
 
 
-def _run_each(connection: Connection, text: str, rows: list[tuple[Any, ...]]) -> None:
+def run_each(connection: Connection, text: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Do so for each of some rows, of which nothing comes back."""
     own: Any = connection.connection.dbapi_connection
     if isinstance(own, sqlite3.Connection):
         own.executemany(text, rows)

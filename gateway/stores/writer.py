@@ -24,7 +24,8 @@ Operation = TypeVar("Operation")
 Result = TypeVar("Result")
 GROUPS_APART_SECONDS = 0.005
 """Between the starts of two groups, unless the next is full. An idle writer starts at once, so that a lone
-operation waits for nothing but its commit; a busy one lets a crowd share it."""
+operation waits for nothing but its commit, and so does the next of one who asks for one thing after the
+other; a busy writer lets a crowd share a commit."""
 STALLED_SECONDS = 2.0
 """A transaction that takes longer counts as a database that is down until it ends."""
 AT_ONCE_SECONDS = 1.0
@@ -61,6 +62,7 @@ class GroupWriter:
         self._down: StoreDown | None = None
         self._probe_seconds = PROBE_SECONDS_MIN
         self._began = self._loop.time() - GROUPS_APART_SECONDS
+        self._asked_again = False
         self._closing = asyncio.Event()
         self._tasks = Tasks()
         self._tasks.start(self._run(), name="group-commit writer")
@@ -127,7 +129,9 @@ class GroupWriter:
             self._began = self._loop.time()
             self._flying = self._queue.take()
             if self._flying:
+                lone = len(self._flying) == 1
                 await self._write_group()
+                self._asked_again = lone and await self._is_asked_again()
             elif self._down is not None:
                 await self._probe()
             STORE_WAITING.set(self.waiting)
@@ -136,12 +140,21 @@ class GroupWriter:
 
     async def _gather(self) -> None:
         due = self._began + GROUPS_APART_SECONDS
-        if due <= self._loop.time() or self._queue.has_group or self._closing.is_set():
+        if self._asked_again or due <= self._loop.time():
+            return
+        if self._queue.has_group or self._closing.is_set():
             return
         self._hurry.clear()
         timer = self._loop.call_at(due, self._hurry.set)
         await self._hurry.wait()
         timer.cancel()
+
+    async def _is_asked_again(self) -> bool:
+        """Whether whoever was just answered asks for the next thing, and nobody has asked for another."""
+        if self._queue:
+            return False
+        await asyncio.sleep(0)
+        return len(self._queue) == 1
 
     async def _back_off(self) -> None:
         if self._closing.is_set():

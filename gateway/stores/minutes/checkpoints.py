@@ -7,17 +7,18 @@ so reports may come twice, late, or not at all.
 from collections.abc import Sequence
 
 import orjson
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from gateway.stores.minutes.operations import Checkpoint
+from gateway.stores.prepared import run, run_each
 
 _SQLITE = (
     "UPDATE quota_slices SET cumulative_ms = ?2 "
     "WHERE id = ?1 AND state = 'open' AND cumulative_ms < ?2 AND granted_ms >= ?2"
 )
-_POSTGRESQL = text(
+_POSTGRESQL = (
     "UPDATE quota_slices AS s SET cumulative_ms = CAST(m.used AS bigint) "
-    "FROM json_each_text(CAST(:marks AS json)) AS m(id, used) "
+    "FROM json_each_text(CAST($1 AS json)) AS m(id, used) "
     "WHERE s.id = m.id AND s.state = 'open' AND s.cumulative_ms < CAST(m.used AS bigint)"
     " AND s.granted_ms >= CAST(m.used AS bigint)"
 )
@@ -31,13 +32,10 @@ class Checkpoints:
     def apply(self, connection: Connection, operations: Sequence[Checkpoint]) -> list[None]:
         """Note each. Written for each database in its own way: at a thousand a second, what goes between the
         statement and the driver costs more than the database does."""
-        highest: dict[str, int] = {}
-        for operation in operations:
-            for slice_id, used_ms in operation.marks:
-                highest[slice_id] = max(used_ms, highest.get(slice_id, 0))
-        marks = sorted(highest.items())
-        if marks and connection.dialect.name == "postgresql":
-            connection.execute(_POSTGRESQL, {"marks": orjson.dumps(dict(marks)).decode()})
-        elif marks:
-            connection.exec_driver_sql(_SQLITE, marks)
+        # In rising order, so that of a slice that comes twice the highest is what is left.
+        highest = dict(sorted(mark for operation in operations for mark in operation.marks))
+        if highest and connection.dialect.name == "postgresql":
+            run(connection, _POSTGRESQL, (orjson.dumps(highest).decode(),))
+        elif highest:
+            run_each(connection, _SQLITE, list(highest.items()))
         return [None] * len(operations)

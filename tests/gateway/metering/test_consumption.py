@@ -171,5 +171,5 @@ def test_checkpoints_are_up_to_now(viewer: Consumption) -> None:
     plays(clock, 1_000)
     viewer.granted("one", grant())
     plays(clock, 2_000)
-    assert viewer.checkpoints() == [("one", 3_000)]
-    assert viewer.checkpoints() == []
+    assert viewer.checkpoints(NOON_MS) == [("one", 3_000)]
+    assert viewer.checkpoints(NOON_MS) == []

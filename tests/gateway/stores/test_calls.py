@@ -476,13 +476,13 @@ async def test_a_block_is_as_much_work_as_a_policy(
     await at_psql.met("cleo", "lea")
     await at_psql.block("lea", "cleo")
     said: list[str] = []
-    run = prepared._run
+    run = prepared.run
 
     def noted(connection: Connection, statement: str, parameters: tuple[Any, ...]) -> Any:
         said.append(statement)
         return run(connection, statement, parameters)
 
-    monkeypatch.setattr(prepared, "_run", noted)
+    monkeypatch.setattr(prepared, "run", noted)
     worked: dict[str, list[str]] = {}
     for fan in ("lea", "dan", "never_seen"):
         said.clear()

@@ -23,6 +23,7 @@ from tests.gateway.stores.takings import (
 )
 
 T = TypeVar("T")
+HOUR_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +95,42 @@ class TestGroups:
         await futures[4]
         assert sorted(await desk.written()) == [f"t{number}" for number in range(5)]
 
-    async def test_a_busy_writer_lets_a_crowd_share_a_commit(self, desk: Desk) -> None:
-        for number in range(20):
-            await desk.take(f"t{number}")
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        for number in range(20, 30):
-            await desk.take(f"t{number}")
-        assert loop.time() - began > 9 * writer.GROUPS_APART_SECONDS
+    async def test_one_who_asks_again_when_answered_does_not_wait_for_company(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(writer, "GROUPS_APART_SECONDS", HOUR_SECONDS)
+        async with opened_desk(database) as desk:
+            assert [await desk.take(f"t{number}") for number in range(5)] == list(range(999, 994, -1))
+
+    @pytest.mark.parametrize("crowd", [2, 5])
+    async def test_a_busy_writer_lets_a_crowd_share_a_commit(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch, crowd: int
+    ) -> None:
+        monkeypatch.setattr(writer, "GROUPS_APART_SECONDS", HOUR_SECONDS)
+        async with opened_desk(database) as desk:
+            await desk.take("first")
+            together = [desk.take(f"t{number}") for number in range(crowd)]
+            assert await desk.written() == {"first": 999}
+            await asyncio.sleep(0)
+            later = desk.take("later")
+            assert await desk.written() == {"first": 999}
+            await desk.writer.aclose(FOREVER)
+            await ends(*together, later)
+            assert [len(group) for group in desk.journal.groups] == [1, crowd + 1]
+
+    async def test_what_comes_after_a_lone_one_by_itself_waits_for_company(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(writer, "GROUPS_APART_SECONDS", HOUR_SECONDS)
+        async with opened_desk(database) as desk:
+            await desk.take("first")
+            await desk.left()  # Some turns of the loop.
+            others = [desk.take("second")]
+            await desk.left()
+            others.append(desk.take("third"))
+            await desk.writer.aclose(FOREVER)
+            assert await ends(*others) == [998, 997]
+            assert [len(group) for group in desk.journal.groups] == [1, 2]
 
 
 class TestPoison:

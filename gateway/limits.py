@@ -10,7 +10,7 @@ from functools import lru_cache
 from auth.crowd import Crowd, CrowdLimits
 from auth.principal import Principal
 from auth.rate_limits import Admitted, Rate, RateLimited
-from gateway.metrics import RATE_DECISIONS, WAITING
+from gateway.metrics import RATE_DECISIONS, WAITING, Between
 from gateway.settings import Settings
 from gateway.stores.memory.rates import MemoryRates
 from gateway.stores.rates import Rates
@@ -19,6 +19,7 @@ IPV6_SITE_BITS = 64
 """One site has at least so many bits of addresses to itself (RFC 6177, section 2; RFC 4291, section 2.5.1):
 counted one by one, nobody would ever reach a limit."""
 ADDRESS_CHARACTERS_MAX = 64
+_UNLIMITED = Admitted()
 
 
 class DoorLimits:
@@ -55,7 +56,10 @@ class DoorLimits:
 
     async def count(self, key: str, *rates: Rate) -> Admitted:
         """Count one more for `key` with every rate, or with none. Raises RateLimited."""
-        return await self._counted(self._rates.admit(key, rates))
+        for rate in rates:
+            if rate.count_max:
+                return await self._counted(self._rates.admit(key, rates))
+        return _UNLIMITED
 
     @staticmethod
     async def _counted(admitting: Awaitable[Admitted]) -> Admitted:
@@ -67,7 +71,7 @@ class DoorLimits:
                     RATE_DECISIONS.labels(standing.rate.name, "refused").inc()
             raise
         for standing in admitted.standings:
-            RATE_DECISIONS.labels(standing.rate.name, "admitted").inc()
+            _let_in(standing.rate.name).inc()
         return admitted
 
     async def count_call(self, principal: Principal, address: str) -> Admitted:
@@ -111,6 +115,11 @@ class DoorLimits:
     def end_session(self, principal: Principal) -> None:
         """Count it no more."""
         self._sessions.leave(user_key(principal))
+
+
+@lru_cache(maxsize=64)
+def _let_in(rate_name: str) -> Between:
+    return Between(RATE_DECISIONS.labels(rate_name, "admitted"))
 
 
 def user_key(principal: Principal) -> str:

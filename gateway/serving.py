@@ -12,6 +12,7 @@ from gateway.app import Gateway
 from gateway.limits import address_key
 from gateway.server import Server
 from gateway.settings import Settings
+from gateway.sockets.shortcut import Shortcut
 from gateway.stores.database import CannotOpen
 from gateway.stores.interface import StoreDown
 from gateway.wire.entrance import Entrance
@@ -65,7 +66,7 @@ async def serve(settings: Settings, keys: KeyRing, sock: socket.socket) -> None:
     spare_the_collector()
     limits = wire_limits(settings)
     server = Server(
-        gateway.app,
+        Shortcut(gateway.app),
         limits=limits,
         door=Entrance(limits, address_key),
         drain=gateway.drain,

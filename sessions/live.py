@@ -262,7 +262,8 @@ class LiveSession:
         """Return when `handle_deadline` is to be called next; infinity when never."""
         if self.state is State.CLOSED:
             return math.inf
-        return min(self._finish_by, self._warn_at, self._ends_at, self._stalls_at(), self._idle_at())
+        due = min(self._finish_by, self._warn_at, self._ends_at)
+        return min(due, self._stalls_at(), self._idle_at()) if self.state is State.OPEN else due
 
     def handle_deadline(self, now: float) -> None:
         """Do what is due at `now`; harmless when nothing is."""

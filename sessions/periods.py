@@ -28,12 +28,17 @@ def window_key(period: Period, at_ms: int) -> str:
 
 def window_keys(at_ms: int) -> dict[Period, str]:
     """Return the key of each window that holds a moment."""
-    return {period: key for period, (key, _) in _of_hour(at_ms // HOUR_MS).items()}
+    return _keys_of_hour(at_ms // HOUR_MS).copy()
 
 
 def window_end_ms(period: Period, at_ms: int) -> int:
     """Return when the window that holds a moment ends, which is when the next begins."""
     return _of_hour(at_ms // HOUR_MS)[period][1]
+
+
+@lru_cache(maxsize=64)
+def _keys_of_hour(number: int) -> dict[Period, str]:
+    return {period: key for period, (key, _) in _of_hour(number).items()}
 
 
 @lru_cache(maxsize=64)

@@ -21,6 +21,9 @@ class Tally:
     open_ms: int = 0
 
 
+UNUSED = Tally()
+
+
 @dataclass(frozen=True, slots=True)
 class WindowUsage:
     """One window of one kind. `limit_ms` includes minutes given besides; it and `remaining_ms` are -1 where
@@ -37,7 +40,7 @@ class WindowUsage:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Every window of a user under a plan, now."""
+    """The windows of a user under a plan, now; of the kinds that were asked for."""
 
     plan: str
     windows: Mapping[MediaKind, Mapping[Period, WindowUsage]]

@@ -16,7 +16,7 @@ from gateway.fanout.channel import Channel, Key
 from gateway.fanout.topic import Topic
 from gateway.ids import new_id
 from gateway.limits import user_key
-from gateway.metrics import AUTHENTICATIONS, RESUMES
+from gateway.metrics import AUTHENTICATIONS, RESUMES, Between
 from gateway.sockets import quotas
 from gateway.sockets.hub import Hub, Session
 from gateway.sockets.seats import Seat
@@ -32,8 +32,8 @@ from sessions.usage import Usage
 
 log = logging.getLogger(__name__)
 
-_ACCEPTED = AUTHENTICATIONS.labels("accepted")
-_REFUSED = AUTHENTICATIONS.labels("refused")
+_ACCEPTED = Between(AUTHENTICATIONS.labels("accepted"))
+_REFUSED = Between(AUTHENTICATIONS.labels("refused"))
 
 
 class NotAdmitted(Exception):
@@ -178,15 +178,16 @@ async def _quota(
     stage: Stage, request: live.Request, principal: Principal, resume: messages.Resume | None
 ) -> messages.Quota:
     """Return what is left; refuse one who has nothing left, unless a channel is free to follow."""
+    of = media_kind(request.kind)
     try:
-        usage = await stage.usage_of(principal)
+        usage = await stage.usage_of(principal, (of,) if of is MediaKind.SUBTITLES else MediaKind)
     except StoreDown as down:
         log.warning("No minutes can be held", extra={"reason": str(down), "status_code": 503})
         raise NotAdmitted(
             "STORE_UNAVAILABLE", "Minutes cannot be counted just now; try again shortly", endings.TRY_LATER,
             status=503, retry_after_seconds=5,
         ) from down  # fmt: skip
-    of, goes_on = media_kind(request.kind), _goes_on(stage.hub, request, principal, resume)
+    goes_on = _goes_on(stage.hub, request, principal, resume)
     spent = _spent(usage, of, goes_on=goes_on)
     if spent is not None and of is MediaKind.DUBBING and stage.turns_to_subtitles(principal.plan.value):
         spent = _spent(usage, MediaKind.SUBTITLES, goes_on=goes_on)

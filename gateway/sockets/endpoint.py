@@ -36,16 +36,20 @@ class LiveEndpoint:
     """An ASGI application for `/ws/live/{channel_id}/<kind>`."""
 
     def __init__(self, kind: Kind, stage: Stage, settings: Settings) -> None:
-        self._kind = kind
+        self.kind = kind
         self._stage = stage
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take a connection that came by its route."""
+        await self.answer(scope["path_params"]["channel_id"], scope, receive, send)
+
+    async def answer(self, channel_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse before the upgrade, or accept and hand the connection to a LiveSocket."""
         client = scope.get("client")
         address = client[0] if client else ""
         try:
-            request = await self._admit(scope, address)
+            request = await self._admit(channel_id, scope, address)
         except Refused as refusal:
             await deny(refusal, scope, receive, send)
             return
@@ -62,9 +66,9 @@ class LiveEndpoint:
         wire.attach(LiveSocket(self._stage, request, wire))
         await finished(wire)
 
-    async def _admit(self, scope: Scope, address: str) -> Request:
+    async def _admit(self, channel_id: str, scope: Scope, address: str) -> Request:
         try:
-            request = _read(self._kind, scope["path_params"]["channel_id"], scope["query_string"])
+            request = _read(self.kind, channel_id, scope["query_string"])
         except Refused as refusal:
             if refusal.code != "TOKEN_IN_URL":
                 await self._stage.door.count_upgrade(address)

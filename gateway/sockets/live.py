@@ -11,7 +11,7 @@ from typing import assert_never
 from auth.principal import Principal
 from gateway import clock
 from gateway.fanout.topic import Topic
-from gateway.metrics import CLOSES, CONNECTIONS
+from gateway.metrics import CLOSES, CONNECTIONS, Between
 from gateway.sockets.admission import Admitted, NotAdmitted, Vouched, admit, missed_by, vouch
 from gateway.sockets.contribution import Contribution
 from gateway.sockets.following import Following
@@ -30,10 +30,10 @@ log = logging.getLogger(__name__)
 ORDINARY_CODES = frozenset({1000, 1001, 1005})
 """Clients that went as they should: counted, and in the log at `debug` only."""
 
-_CLOSED = {ending.code: CLOSES.labels(ending.label) for ending in endings.ENDINGS.values()}
-_CLOSED[1006] = CLOSES.labels("lost")
-_CLOSED_OTHERWISE = CLOSES.labels("other")
-_OPEN = {kind: CONNECTIONS.labels(kind.value) for kind in Kind}
+_CLOSED = {ending.code: Between(CLOSES.labels(ending.label)) for ending in endings.ENDINGS.values()}
+_CLOSED[1006] = Between(CLOSES.labels("lost"))
+_CLOSED_OTHERWISE = Between(CLOSES.labels("other"))
+_OPEN = {kind: Between(CONNECTIONS.labels(kind.value)) for kind in Kind}
 
 _OUTCOMES = {
     endings.DONE: (State.COMPLETED, "done"),

@@ -1,5 +1,6 @@
 """What all live sockets of a server share: who pays for what, and what it says about languages."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,12 +93,13 @@ class Stage:
         """Whether a session goes on with subtitles when its minutes of dubbing are spent."""
         return self.till.plans.facts[plan].when_dubbing_is_spent == "subtitles"
 
-    async def usage_of(self, principal: Principal) -> Usage:
+    async def usage_of(self, principal: Principal, kinds: Iterable[MediaKind] = tuple(MediaKind)) -> Usage:
         """Return what a user has used and has left. Raises StoreDown, also while nothing can be written."""
         if self.till.down:
             raise StoreDown("Minutes cannot be written")
         await self.till.settled(principal.tenant, principal.user)
-        return await self.usage.of(principal.tenant, principal.user, principal.plan.value, self.till.now_ms())
+        at_ms = self.till.now_ms()
+        return await self.usage.of(principal.tenant, principal.user, principal.plan.value, at_ms, kinds)
 
 
 def media_kind(kind: Kind) -> MediaKind:

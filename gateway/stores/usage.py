@@ -35,7 +35,7 @@ from gateway.stores.schema import live_sessions, quota_overrides, quota_slices, 
 from sessions.periods import Period, window_keys
 from sessions.plans import Override, Plans
 from sessions.slices import MediaKind, Quota
-from sessions.usage import NOTHING, Tally, Usage, window_usage
+from sessions.usage import NOTHING, UNUSED, Tally, Usage, window_usage
 
 READINGS_APART_SECONDS = 0.005
 """As the writer's groups: who comes alone waits for nothing, and nobody notices so much."""
@@ -150,14 +150,22 @@ def last_plan(connection: Connection, tenant_id: str, user_id: UUID) -> str | No
 
 
 class _Asked:
-    """A user whose windows are to be read, and what was read or came in the way."""
+    """A user whose windows are to be read, what was read or came in the way, and whether it is the turn of
+    who asked to read for all who wait."""
 
-    __slots__ = ("down", "stored", "whose")
+    __slots__ = ("down", "reads", "stored", "whose", "woken")
 
     def __init__(self, whose: Whose) -> None:
         self.whose = whose
         self.stored: StoredUsage | None = None
         self.down: StoreDown | None = None
+        self.reads = False
+        self.woken: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """Let who waits look at what has become of it."""
+        if self.woken is not None and not self.woken.done():
+            self.woken.set_result(None)
 
 
 class UsageBook:
@@ -173,21 +181,40 @@ class UsageBook:
         self._database = database
         self._plans = plans
         self._asked: dict[_Asked, None] = {}
-        self._turn = asyncio.Lock()
 
-    async def of(self, tenant_id: str, subject: str, plan: str, at_ms: int) -> Usage:
-        """Return a user's windows that hold the moment `at_ms`, by the limits of `plan`. Raises StoreDown."""
+    async def of(
+        self,
+        tenant_id: str,
+        subject: str,
+        plan: str,
+        at_ms: int,
+        kinds: Iterable[MediaKind] = tuple(MediaKind),
+    ) -> Usage:
+        """Return a user's windows of `kinds` that hold the moment `at_ms`, by the limits of `plan`. Raises
+        StoreDown."""
         asked = _Asked(Whose(tenant_id, subject, at_ms))
+        asked.reads = not self._asked
         self._asked[asked] = None
         try:
-            async with self._turn:
-                if asked.stored is None and asked.down is None:
-                    await self._read()
+            if not asked.reads:
+                asked.woken = asyncio.get_running_loop().create_future()
+                await asked.woken
+            if asked.reads:
+                await self._read()
         finally:
             self._asked.pop(asked, None)
+            if asked.reads:
+                self._hand_over()
         if asked.stored is None:
             raise StoreDown(str(asked.down))
-        return self._usage(asked.stored, subject, plan, at_ms)
+        return self._usage(asked.stored, subject, plan, at_ms, kinds)
+
+    def _hand_over(self) -> None:
+        """Let the one who has waited longest read for all who wait."""
+        following = next(iter(self._asked), None)
+        if following is not None:
+            following.reads = True
+            following.wake()
 
     async def _read(self) -> None:
         """Read for those who asked first. If who does it is cancelled, the next does it again."""
@@ -206,8 +233,9 @@ class UsageBook:
         else:
             for one, stored in zip(together, found, strict=True):
                 one.stored = stored
-        for one in together:
+        for one in together[1:]:
             self._asked.pop(one, None)
+            one.wake()
 
     async def of_somebody(self, tenant_id: str, subject: str, at_ms: int) -> Usage:
         """Return a user's windows by the plan of the latest live session; by `free` if there was none. Raises
@@ -221,14 +249,16 @@ class UsageBook:
         stored, plan = await self._database.read(read)
         if plan not in self._plans.facts:  # none yet, or one that is sold no more
             plan = Plan.FREE.value
-        return self._usage(stored, subject, plan, at_ms)
+        return self._usage(stored, subject, plan, at_ms, MediaKind)
 
-    def _usage(self, stored: StoredUsage, subject: str, plan: str, at_ms: int) -> Usage:
+    def _usage(
+        self, stored: StoredUsage, subject: str, plan: str, at_ms: int, kinds: Iterable[MediaKind]
+    ) -> Usage:
         windows = {}
-        for kind in MediaKind:
+        for kind in kinds:
             limits_ms = self._plans.limits_ms(plan, kind, subject, stored.overrides)
             windows[kind] = {
-                period: window_usage(period, stored.tallies.get((kind, period), Tally()), limit_ms, at_ms)
+                period: window_usage(period, stored.tallies.get((kind, period), UNUSED), limit_ms, at_ms)
                 for period, limit_ms in limits_ms.items()
             }
         return Usage(plan, windows)

@@ -129,6 +129,27 @@ async def test_one_who_goes_away_takes_nobody_along(counted: Counted, usage: Usa
     assert used_ms(await of(usage, "noa")) == 0
 
 
+async def test_one_who_goes_away_as_it_is_their_turn_to_read_leaves_it_to_the_next(
+    counted: Counted, usage: UsageBook
+) -> None:
+    counted.go_on.clear()
+    first = of(usage, "noa")
+    await asyncio.sleep(0)
+    second, third = of(usage, "bo"), of(usage, "cy")
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    second.cancel()
+    counted.go_on.set()
+    assert used_ms(await third) == 0
+    assert second.cancelled()
+
+
+async def test_only_the_kinds_that_are_asked_for_are_worked_out(usage: UsageBook) -> None:
+    found = await usage.of("acme", "noa", "premium", NOW_MS, [MediaKind.DUBBING])
+    assert list(found.windows) == [MediaKind.DUBBING]
+
+
 async def test_a_store_that_is_lost_is_asked_once_for_all_and_again_later(
     counted: Counted, usage: UsageBook
 ) -> None:

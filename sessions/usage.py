@@ -6,6 +6,7 @@ Amounts are whole milliseconds.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sessions.periods import Period, window_end_ms
 from sessions.slices import UNLIMITED, MediaKind, Quota
@@ -24,8 +25,7 @@ class Tally:
 UNUSED = Tally()
 
 
-@dataclass(frozen=True, slots=True)
-class WindowUsage:
+class WindowUsage(NamedTuple):
     """One window of one kind. `limit_ms` includes minutes given besides; it and `remaining_ms` are -1 where
     there is no limit. `free_ms` is what a new session could still hold (None: any amount): less than what
     remains while other sessions of the user hold a part of it."""

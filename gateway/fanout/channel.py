@@ -7,7 +7,7 @@ Invariant: what somebody follows or followed lately, and nothing else, is what t
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.fanout.topic import Recorded, Topic
 from gateway.ids import new_epoch
@@ -28,8 +28,7 @@ Track = VoiceEncoding | None
 """What a topic carries besides captions: nothing, or voices in one encoding."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """Names a channel within the server."""
 
     tenant: str

@@ -5,7 +5,9 @@ rates it counts towards.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from auth.crowd import TooManyAtOnce
 from auth.principal import Principal
@@ -86,7 +88,7 @@ def admit(stage: Stage, request: live.Request, first: live.Authenticate, vouched
     """Return the session that `first` begins or resumes. Raises NotAdmitted."""
     principal = vouched.principal
     hub, key = stage.hub, Key(principal.tenant, request.channel_id)
-    session = _resumed(hub, request, principal, first.resume, key)
+    session = _resumed(hub, request, principal, first.resume)
     if session is None:
         channel = hub.channel(key)
         session = Session(
@@ -147,10 +149,9 @@ async def _count_connection(stage: Stage, principal: Principal) -> None:
 def _session_id(hub: Hub, request: live.Request, principal: Principal, resume: messages.Resume | None) -> str:
     """Return the id of the session that this connection will have: its own from before, the one that it takes
     the channel over from, or a new one. Never one that a client made up."""
-    key = Key(principal.tenant, request.channel_id)
-    before = _resumed(hub, request, principal, resume, key)
+    before = _resumed(hub, request, principal, resume)
     if before is None and request.kind is Kind.PUBLISH:
-        before = hub.publisher_of(key, principal.user)
+        before = hub.publisher_of(Key(principal.tenant, request.channel_id), principal.user)
     return before.session_id if before is not None else new_id("live")
 
 
@@ -187,26 +188,26 @@ async def _quota(
             "STORE_UNAVAILABLE", "Minutes cannot be counted just now; try again shortly", endings.TRY_LATER,
             status=503, retry_after_seconds=5,
         ) from down  # fmt: skip
-    goes_on = _goes_on(stage.hub, request, principal, resume)
-    spent = _spent(usage, of, goes_on=goes_on)
+    goes_on = partial(_goes_on, stage.hub, request, principal, resume)
+    spent = _spent(usage, of, goes_on)
     if spent is not None and of is MediaKind.DUBBING and stage.turns_to_subtitles(principal.plan.value):
-        spent = _spent(usage, MediaKind.SUBTITLES, goes_on=goes_on)
+        spent = _spent(usage, MediaKind.SUBTITLES, goes_on)
     if spent is not None and (stage.metering == "viewer" or request.kind is Kind.PUBLISH):
         raise NotAdmitted("QUOTA_EXCEEDED", str(spent), endings.SPENT, **quotas.spent_fields(spent))
     return messages.Quota(**quotas.left(usage, of))
 
 
-def _spent(usage: Usage, kind: MediaKind, *, goes_on: bool) -> QuotaSpent | None:
+def _spent(usage: Usage, kind: MediaKind, goes_on: Callable[[], bool]) -> QuotaSpent | None:
     """Return why none of a kind can be had. Who goes on is not kept out by what its own session holds."""
     spent = quotas.spent_now(usage, kind)
-    return None if spent is not None and spent.held and goes_on else spent
+    return None if spent is not None and spent.held and goes_on() else spent
 
 
 def _goes_on(hub: Hub, request: live.Request, principal: Principal, resume: messages.Resume | None) -> bool:
     key = Key(principal.tenant, request.channel_id)
     if request.kind is Kind.PUBLISH and hub.publisher_of(key, principal.user) is not None:
         return True
-    return _resumed(hub, request, principal, resume, key) is not None
+    return _resumed(hub, request, principal, resume) is not None
 
 
 def _count_session(stage: Stage, principal: Principal, before: Session | None) -> None:
@@ -221,10 +222,11 @@ def _count_session(stage: Stage, principal: Principal, before: Session | None) -
 
 
 def _resumed(
-    hub: Hub, request: live.Request, principal: Principal, resume: messages.Resume | None, key: Key
+    hub: Hub, request: live.Request, principal: Principal, resume: messages.Resume | None
 ) -> Session | None:
     if resume is None:
         return None
+    key = Key(principal.tenant, request.channel_id)
     return hub.session_of(resume.session_id, principal.user, principal.tenant, request.kind, key)
 
 

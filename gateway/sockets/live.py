@@ -97,13 +97,20 @@ class LiveSocket:
 
     def receive_text(self, text: str) -> None:
         """Take a text message."""
+        self._hold_back()
         self._rules.receive_text(text, self._stage.now())
         self.perform()
 
     def receive_binary(self, payloads: list[bytes]) -> None:
         """Take the binary messages of one read."""
+        self._hold_back()
         self._rules.receive_audio(payloads, self._stage.now())
         self.perform()
+
+    def _hold_back(self) -> None:
+        """Read no further once something came while the token is checked: one read may wait, not a stream."""
+        if self._rules.state is live.State.CHECKING:
+            self._wire.pause_reading()
 
     def writable(self) -> None:
         """The wire has kept what a slow reader missed, and sent it: nothing to do."""
@@ -228,7 +235,6 @@ class LiveSocket:
             case live.AnswerPing():
                 self._answer_ping(effect.ping_id)
             case live.Authenticate():
-                self._wire.pause_reading()
                 self._stage.tasks.start(self._authenticate(effect), name="admission")
             case live.TakeCaption():
                 self._bringing().take_caption(effect.caption)

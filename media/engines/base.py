@@ -6,6 +6,7 @@ the pipeline's business. Translators and synthesizers are shared by all streams 
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import ClassVar, Literal, Protocol
 
 from media.captions import Word
@@ -100,6 +101,7 @@ class Synthesizer(Protocol):
         """Give back what the synthesizer holds."""
 
 
+@lru_cache(maxsize=1024)
 def primary(lang: str) -> str:
     """Return the primary language of a tag (BCP 47): "en" for "en-US"."""
     return lang.replace("_", "-").split("-", 1)[0].lower()

@@ -118,8 +118,9 @@ class TestWhileTheTokenIsChecked:
     ) -> None:
         store, mine = SlowStore(stage, monkeypatch), stage.arrives()
         mine.says(type="authenticate", token=token("dana", plan=Plan.FREE))
-        assert not mine.wire.reading
+        assert mine.wire.reading
         mine.sends(FRAME)
+        assert not mine.wire.reading
         mine.says(type="finalize")
         mine.says(type="ping", id=7)
         assert (mine.hears(), stage.pool.opened) == ([], [])

@@ -117,19 +117,16 @@ class _Group:
         assert room is not None, "a poll without a room"
         event, user, now_ms = operation.event, user_of(operation), operation.now_ms
         host = bool(user) and rooms.in_charge(room, user)
-        if operation.room_id and user:
+        if isinstance(event, polls.VoteCast | polls.OpenRequested) or (operation.room_id and user):
             self._electorate.require(room, user, now_ms)
         match event:
-            case polls.VoteCast():
-                self._electorate.require(room, user, now_ms)
             case polls.Edited():
                 event = polls.Edited(event.by, host, event.wanted)
             case polls.OpenRequested():
-                self._electorate.require(room, user, now_ms)
                 event = polls.OpenRequested(event.by, host, self._numbers(room)[1])
             case polls.CloseRequested():
                 event = polls.CloseRequested(event.by, host)
-            case polls.DeadlinePassed():
+            case polls.VoteCast() | polls.DeadlinePassed():
                 pass
         effects = self._polls.step(loaded, event, now_ms)
         if effects and user:

@@ -52,6 +52,7 @@ from gateway.socketio.hall import Hall, limits_of
 from gateway.sockets import endpoint
 from gateway.sockets.diary import NOTE_SECONDS, BookedDiary
 from gateway.sockets.hub import SWEEP_SECONDS, Hub
+from gateway.sockets.reception import LiveReception
 from gateway.sockets.seats import Seats
 from gateway.sockets.stage import Stage
 from gateway.stores.audit_rows import AuditLog
@@ -121,6 +122,7 @@ class Gateway:
             lifespan=self._lifespan,
         )
         self.app.router.default = endpoint.nowhere
+        self.reception = LiveReception(endpoint.endpoints(self.app.routes))
 
     def _compose_sockets(self, keys: KeyRing) -> None:
         settings, backing, loop = self.settings, self.backing, asyncio.get_running_loop()

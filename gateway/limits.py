@@ -92,6 +92,16 @@ class DoorLimits:
         """Count a WebSocket upgrade. Raises RateLimited."""
         return await self.count(address_key(address), self.upgrades)
 
+    def count_upgrade_now(self, address: str) -> bool:
+        """Do the same if it can be done without waiting; False if not, and nothing is counted."""
+        if not self.upgrades.count_max:
+            return True
+        if not isinstance(self._rates, MemoryRates):
+            return False
+        self._rates.admit_now(address_key(address), [self.upgrades])
+        _let_in(self.upgrades.name).inc()
+        return True
+
     async def count_request(self, principal: Principal, *rates: Rate) -> Admitted:
         """Count a user's HTTP request with every one of `rates`, or with none. Raises RateLimited."""
         return await self.count(user_key(principal), *rates)

@@ -20,7 +20,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.wire.house import House
-from gateway.wire.interface import Door
+from gateway.wire.interface import Door, Reception
 from gateway.wire.limits import WireLimits
 from gateway.wire.porter import Porter
 from gateway.wire.protocol import WireProtocol
@@ -43,7 +43,8 @@ class Server(uvicorn.Server):
     """uvicorn's server for `application`. `port=0` takes a free one; `port` tells it once `ready` was called.
 
     `drain` is awaited before WebSockets are closed: readiness off, sessions told. Sizes and times are
-    in `limits`; `door` decides who may connect. `forwarded_allow_ips` are the proxies whose
+    in `limits`; `door` decides who may connect, `reception` takes connections that need no application.
+    `forwarded_allow_ips` are the proxies whose
     X-Forwarded-For is believed, as uvicorn takes them; none by default.
     """
 
@@ -55,6 +56,7 @@ class Server(uvicorn.Server):
         port: int = 8000,
         limits: WireLimits | None = None,
         door: Door | None = None,
+        reception: Reception | None = None,
         drain: Callable[[], Awaitable[None]] | None = None,
         ready: Callable[[int], None] | None = None,
         shutdown_seconds: float = 10.0,
@@ -62,7 +64,7 @@ class Server(uvicorn.Server):
         backlog: int = 2048,
         keep_alive_seconds: int = 5,
     ) -> None:
-        self.house = House(limits, door)
+        self.house = House(limits, door, reception=reception)
         super().__init__(
             uvicorn.Config(
                 application,

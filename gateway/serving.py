@@ -12,7 +12,6 @@ from gateway.app import Gateway
 from gateway.limits import address_key
 from gateway.server import Server
 from gateway.settings import Settings
-from gateway.sockets.shortcut import Shortcut
 from gateway.stores.database import CannotOpen
 from gateway.stores.interface import StoreDown
 from gateway.wire.entrance import Entrance
@@ -66,9 +65,10 @@ async def serve(settings: Settings, keys: KeyRing, sock: socket.socket) -> None:
     spare_the_collector()
     limits = wire_limits(settings)
     server = Server(
-        Shortcut(gateway.app),
+        gateway.app,
         limits=limits,
         door=Entrance(limits, address_key),
+        reception=gateway.reception,
         drain=gateway.drain,
         ready=lambda port: announce(settings, port),
         shutdown_seconds=settings.shutdown_seconds,

@@ -4,12 +4,13 @@ Invariant: a credential in the URL is refused before anything else, because URLs
 """
 
 import re
-from functools import lru_cache
+from collections.abc import Iterable
+from functools import lru_cache, partial
 from typing import get_args
 from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
-from starlette.routing import WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from auth.crowd import TooManyAtOnce
@@ -20,6 +21,7 @@ from gateway.sockets.gate import check_origin, deny, refuse_credentials
 from gateway.sockets.live import LiveSocket
 from gateway.sockets.stage import Stage
 from gateway.wire.fallback import finished, wire_of
+from gateway.wire.interface import ReceiverOf
 from media.engines.base import primary
 from media.intake import ENCODINGS, RATE_MAX, RATE_MIN
 from media.link import SAMPLE_RATE, VoiceEncoding
@@ -41,15 +43,11 @@ class LiveEndpoint:
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take a connection that came by its route."""
-        await self.answer(scope["path_params"]["channel_id"], scope, receive, send)
-
-    async def answer(self, channel_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse before the upgrade, or accept and hand the connection to a LiveSocket."""
         client = scope.get("client")
         address = client[0] if client else ""
         try:
-            request = await self._admit(channel_id, scope, address)
+            request = await self._admit(scope, address)
         except Refused as refusal:
             await deny(refusal, scope, receive, send)
             return
@@ -66,9 +64,9 @@ class LiveEndpoint:
         wire.attach(LiveSocket(self._stage, request, wire))
         await finished(wire)
 
-    async def _admit(self, channel_id: str, scope: Scope, address: str) -> Request:
+    async def _admit(self, scope: Scope, address: str) -> Request:
         try:
-            request = _read(self.kind, channel_id, scope["query_string"])
+            request = _read(self.kind, scope["path_params"]["channel_id"], scope["query_string"])
         except Refused as refusal:
             if refusal.code != "TOKEN_IN_URL":
                 await self._stage.door.count_upgrade(address)
@@ -77,6 +75,24 @@ class LiveEndpoint:
         check_origin(scope, self._settings.allowed_origins)
         self._stage.door.arrive(address)
         return request
+
+    def at_once(self, channel_id: str, query: bytes, address: str) -> ReceiverOf | None:
+        """Return what takes a connection that was upgraded without a credential of a browser; None, and
+        nothing is counted, if it is to be refused, or if that cannot be known without waiting."""
+        door = self._stage.door
+        try:
+            request = _read(self.kind, channel_id, query)
+            door.arrive(address)
+        except (Refused, TooManyAtOnce):
+            return None
+        try:
+            counted = door.count_upgrade_now(address)
+        except RateLimited:
+            counted = False
+        if not counted:
+            door.depart(address)
+            return None
+        return partial(LiveSocket, self._stage, request)
 
 
 def _read(kind: Kind, channel_id: str, query_string: bytes) -> Request:
@@ -154,6 +170,12 @@ async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] != "websocket":
         raise HTTPException(404)
     await deny(Refused(404, "NOT_FOUND", f"There is no socket at {scope['path']}"), scope, receive, send)
+
+
+def endpoints(routes: Iterable[BaseRoute]) -> list[LiveEndpoint]:
+    """Return those of the live paths among the routes of an application."""
+    sockets = [route.endpoint for route in routes if isinstance(route, WebSocketRoute)]
+    return [endpoint for endpoint in sockets if isinstance(endpoint, LiveEndpoint)]
 
 
 def routes(stage: Stage, settings: Settings) -> list[WebSocketRoute]:

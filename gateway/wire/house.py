@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from gateway.wire.entrance import Entrance
-from gateway.wire.interface import Door
+from gateway.wire.interface import Door, Reception
 from gateway.wire.limits import WireLimits
 from gateway.wire.wheel import Timed, Wheel
 
@@ -21,12 +21,14 @@ class House:
         limits: WireLimits | None = None,
         door: Door | None = None,
         *,
+        reception: Reception | None = None,
         tick_seconds: float = 0.5,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.limits = limits or WireLimits()
         self.door: Door = door or Entrance(self.limits)
+        self.reception = reception
         self.wheel = Wheel(tick_seconds)
         self.clock = clock
         self.wall = wall

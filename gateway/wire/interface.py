@@ -1,6 +1,7 @@
 """What a WebSocket connection offers to the code that owns it, whichever server carries it."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 EXTENSION = "stagedoor.wire"
 """Key in `scope["extensions"]`; its value is {"wire": Wire} on a server that has this path."""
@@ -62,6 +63,22 @@ class Wire(Protocol):
 
     def resume_reading(self) -> None:
         """Take from the peer again."""
+
+
+ReceiverOf: TypeAlias = Callable[[Wire], Receiver]
+"""What makes the owner of a connection."""
+
+
+class Reception(Protocol):
+    """Who takes connections before the application is asked: those for which it would do nothing but accept
+    and attach, which costs a task, a scope and four messages."""
+
+    def receiver_of(
+        self, target: bytes, headers: list[tuple[bytes, bytes]], address: str
+    ) -> ReceiverOf | None:
+        """Return what takes the connection of an upgrade request by the rules, which is then accepted; None
+        leaves it to the application. `headers` have their names in small letters. Called from the event
+        loop; never blocks."""
 
 
 class Door(Protocol):

@@ -77,12 +77,15 @@ class WireProtocol(Outlet):
         self._door_address = door_address
         try:
             key, subprotocols = handshake.check(request)
+            if self._received_at_once(request, key, place):
+                if early:
+                    self.data_received(early)
+                return
             scope = handshake.scope(request, subprotocols, place, app_state)
         except HandshakeRefused as refused:
             self.refuse(self._refusal(refused))
             return
-        if place.scheme == "ws":
-            self._socket_fd = transport.get_extra_info("socket").fileno()
+        self._know_socket(place)
         conversation = Conversation(self, scope, key, self.house.limits.queue_messages_max)
         self._conversation = conversation
         if early:
@@ -92,6 +95,23 @@ class WireProtocol(Outlet):
         task = asyncio.get_running_loop().create_task(conversation.run(application))
         server_state.tasks.add(task)
         task.add_done_callback(server_state.tasks.discard)
+
+    def _know_socket(self, place: Place) -> None:
+        if place.scheme == "ws" and self.transport is not None:
+            self._socket_fd = self.transport.get_extra_info("socket").fileno()
+
+    def _received_at_once(self, request: Request, key: bytes, place: Place) -> bool:
+        """Whether the reception has taken the connection: then it is open, and no application runs for it."""
+        reception, client = self.house.reception, place.client
+        if reception is None or client is None:
+            return False
+        receiver_of = reception.receiver_of(request.url, request.headers, client[0])
+        if receiver_of is None:
+            return False
+        self._know_socket(place)
+        self._open(handshake.accepting(key, None), client[0])
+        self._receiver = receiver_of(self)
+        return True
 
     def _place(self) -> Place:
         assert self.transport is not None
@@ -118,7 +138,14 @@ class WireProtocol(Outlet):
             return
         conversation = self._conversation
         client = conversation.scope.get("client")
-        self._address = client[0] if client else ""
+        self._open(response, client[0] if client else "")
+        early, conversation.early = conversation.early, b""
+        if early:
+            self.resume_reading()
+            self.data_received(early)
+
+    def _open(self, response: bytes, address: str) -> None:
+        self._address = address
         self._parser = frames.Parser(self.house.limits)
         self._state = OPEN
         if self._behind is None:
@@ -126,10 +153,6 @@ class WireProtocol(Outlet):
         interval = self.house.limits.ping_interval_seconds
         self.house.set_deadline(self, interval - self.house.wheel.spread(interval / 2))
         self.write(response)
-        early, conversation.early = conversation.early, b""
-        if early:
-            self.resume_reading()
-            self.data_received(early)
 
     def refuse(self, response: bytes) -> None:
         """Answer the upgrade request otherwise and end."""

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from gateway.wire import frames
+from gateway.wire.handshake import Request
+from gateway.wire.interface import Receiver, ReceiverOf, Wire
 from gateway.wire.limits import WireLimits
 from gateway.wire.protocol import WireProtocol
-from tests.gateway.wire.rig import UPGRADE_HEADERS, Owner, Rig, binary, client_frame, closing, text
+from tests.gateway.wire.rig import PLACE, UPGRADE_HEADERS, Owner, Rig, binary, client_frame, closing, text
 
 FRAME = frames.text_frame(b"x" * 998)  # 1,002 bytes
 
@@ -19,6 +21,71 @@ def codes(sent: bytes) -> list[int]:
     return [
         int.from_bytes(payload[:2], "big") for opcode, payload in frames.split_frames(sent) if opcode == 8
     ]
+
+
+class FrontDesk:
+    """A reception that takes every connection, or none."""
+
+    def __init__(self, owner: Owner | None) -> None:
+        self.owner = owner
+        self.asked: list[tuple[bytes, bytes | None, str]] = []
+        self.wires: list[Wire] = []
+
+    def receiver_of(
+        self, target: bytes, headers: list[tuple[bytes, bytes]], address: str
+    ) -> ReceiverOf | None:
+        self.asked.append((target, dict(headers).get(b"host"), address))
+        return None if self.owner is None else self._receives
+
+    def _receives(self, wire: Wire) -> Receiver:
+        assert self.owner is not None
+        self.wires.append(wire)
+        return self.owner
+
+
+class TestReception:
+    async def test_whom_it_takes_is_in_before_anything_else_happens_and_no_application_runs(self) -> None:
+        rig = Rig()
+        rig.house.reception = desk = FrontDesk(rig.owner)
+        wire = rig.wire()
+        wire.begin(Request("GET", b"/live?x=1", "1.1", UPGRADE_HEADERS), text("early") + binary(b"1"), PLACE)
+        assert rig.sent().startswith(b"HTTP/1.1 101 ")
+        assert (rig.owner.heard, rig.state.tasks, rig.scope) == (["early", [b"1"]], set(), {})
+        assert (desk.wires, wire.address) == ([wire], "192.0.2.7")
+        wire.data_received(text("later") + closing(1000))
+        rig.transport.settle()
+        assert (rig.owner.heard[2:], rig.owner.codes, codes(rig.sent())) == (["later"], [1000], [1000])
+
+    async def test_whom_it_does_not_take_the_application_has(self) -> None:
+        rig = Rig()
+        rig.house.reception = desk = FrontDesk(None)
+        await rig.opened()
+        assert rig.scope["path"] == "/live"
+        assert desk.asked == [(b"/live?x=1", b"example.org", "192.0.2.7")]
+
+    async def test_it_is_not_asked_for_an_upgrade_against_the_rules(self) -> None:
+        rig = Rig()
+        rig.house.reception = desk = FrontDesk(rig.owner)
+        await rig.begin(headers=[header for header in UPGRADE_HEADERS if header[0] != b"host"])
+        assert (desk.asked, rig.sent()[:13]) == ([], b"HTTP/1.1 400 ")
+
+    async def test_who_is_taken_is_pinged_and_kept_alive_like_anybody(self) -> None:
+        rig = Rig(limits=WireLimits(ping_interval_seconds=20))
+        rig.house.reception = FrontDesk(rig.owner)
+        await rig.opened()
+        rig.after(21)
+        rig.after(21)
+        rig.after(21)
+        rig.transport.settle()
+        assert codes(rig.sent()) == [1011]
+
+    async def test_who_is_gone_before_the_answer_is_told_as_lost(self) -> None:
+        rig = Rig()
+        rig.house.reception = FrontDesk(rig.owner)
+        wire = await rig.begin()
+        rig.transport.abort()
+        wire.connection_lost(None)
+        assert rig.owner.codes == [1006]
 
 
 class TestOpening:

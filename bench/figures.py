@@ -79,8 +79,11 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        """How many times the raw loop's cost."""
-        return self.value / self.reference if self.reference else None
+        """How many times the raw loop's cost: the median of the passes, each beside its own, because a
+        machine that others use too may be half as fast from one second to the next."""
+        if not self.reference:
+            return None
+        return median(self.sample) if self._in_pairs else self.value / self.reference
 
     @property
     def met(self) -> bool | None:
@@ -94,10 +97,13 @@ class Figure:
     def sample(self) -> tuple[float, ...]:
         """What another run can be compared with: each pass, as a ratio to the raw loop in that pass if there
         is one, so that what else the machine was busy with counts for both."""
-        values = self.values or (self.value,)
-        if len(self.references) == len(values) and all(self.references):
-            return tuple(ours / theirs for ours, theirs in zip(values, self.references, strict=True))
-        return values
+        if self._in_pairs:
+            return tuple(ours / theirs for ours, theirs in zip(self.values, self.references, strict=True))
+        return self.values or (self.value,)
+
+    @property
+    def _in_pairs(self) -> bool:
+        return 0 < len(self.values) == len(self.references) and all(self.references)
 
     def as_json(self) -> dict[str, Any]:
         """Return everything, for machines."""

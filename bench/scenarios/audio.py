@@ -104,9 +104,9 @@ class Audio:
     """`frames` from each of `publishers`, `passes` times for each server; then in real time for `seconds`."""
 
     publishers: int = 200
-    frames: int = 500
+    frames: int = 400
     frames_in_time: int = 25
-    passes: int = 5
+    passes: int = 7
     seconds: float = 6.0
     around: Surroundings = field(default_factory=Surroundings)
 

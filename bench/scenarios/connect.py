@@ -71,9 +71,9 @@ class Connect:
     """`clients` that come and go, `at_once` of them present, `passes` times for each server; then `rate` a
     second for `seconds`."""
 
-    clients: int = 500
+    clients: int = 300
     at_once: int = 50
-    passes: int = 7
+    passes: int = 11
     rate: float = 200.0
     seconds: float = 5.0
     around: Surroundings = field(default_factory=Surroundings)

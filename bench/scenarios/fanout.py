@@ -79,9 +79,9 @@ class Fanout:
     """`captions` to `viewers`, `passes` times for each server; then `rate` a second for `seconds`."""
 
     viewers: int = 1000
-    captions: int = 40
+    captions: int = 20
     burst: int = 4
-    passes: int = 5
+    passes: int = 11
     rate: float = 20.0
     seconds: float = 6.0
     around: Surroundings = field(default_factory=Surroundings)

@@ -212,7 +212,7 @@ class Minutes:
     operations: int = 100
     rates: tuple[int, ...] = (300, 1000)
     rest_rate: int = 30
-    seconds: float = 1.0
+    seconds: float = 0.6
     sessions: int = 1000
     passes: int = 4
     around: Surroundings = field(default_factory=Surroundings)

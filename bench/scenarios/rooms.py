@@ -96,7 +96,7 @@ class Rooms:
     messages: int = 30
     burst: int = 20
     vanishing: int = 5000
-    passes: int = 3
+    passes: int = 5
 
     @property
     def steps(self) -> int:

@@ -39,13 +39,19 @@ def test_nothing_has_no_statistics() -> None:
             statistic([])
 
 
-def test_a_ratio_is_of_medians_and_meets_its_goal_or_not() -> None:
-    figure = Figure.of("fanout", "a frame", "us", [3.0, 30.0, 2.0], [2.0, 2.0, 9.0], goal=1.5)
+def test_a_ratio_is_the_median_of_pairs_and_meets_its_goal_or_not() -> None:
+    figure = Figure.of("fanout", "a frame", "us", [3.0, 30.0, 12.0], [2.0, 20.0, 2.0], goal=1.5)
 
-    assert (figure.value, figure.reference, figure.low, figure.high) == (3.0, 2.0, 2.0, 30.0)
+    assert (figure.value, figure.reference, figure.low, figure.high) == (12.0, 2.0, 3.0, 30.0)
     assert figure.ratio == 1.5
     assert figure.met is True
     assert Figure.of("fanout", "a frame", "us", [3.1], [2.0], goal=1.5).met is False
+
+
+def test_without_pairs_a_ratio_is_of_medians() -> None:
+    assert Figure.of("rooms", "a message", "us", [3.0, 4.0, 5.0], [2.0, 2.0]).ratio == 2.0
+    assert Figure("rooms", "a message", "us", 3.0, 2.0).ratio == 1.5
+    assert Figure.of("rooms", "a message", "us", [3.0, 5.0], [0.0, 4.0]).ratio == 2.0
 
 
 def test_a_goal_without_a_reference_bounds_the_value() -> None:

@@ -157,7 +157,7 @@ class HttpProtocol(HttpToolsProtocol):
         transport.set_protocol(wire)
         for held in ("parser", "scope", "headers", "flow", "cycle", "transport"):
             setattr(self, held, None)
-        wire.begin(request, early, place, address)
+        wire.begin(request, early, lambda: place, address)
 
     def _refuse_too_large(self) -> None:
         size = self.house.limits.head_bytes_max

@@ -6,6 +6,7 @@ class reads from the start, with the same door and the same deadline.
 """
 
 import asyncio
+from functools import partial
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -76,7 +77,7 @@ class Porter(asyncio.Protocol):
         wire.connection_made(transport)
         transport.set_protocol(wire)
         request, early = upgrade
-        wire.begin(request, early, self._place(transport), address)
+        wire.begin(request, early, partial(self._place, transport), address)
 
     def _place(self, transport: asyncio.Transport) -> Place:
         server = end_of(transport.get_extra_info("sockname"))

@@ -4,6 +4,7 @@ Every state has its deadline in the house's wheel: whatever the peer does or lea
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 from uvicorn.config import Config
@@ -67,8 +68,11 @@ class WireProtocol(Outlet):
         self.transport.set_write_buffer_limits(high=0)
         self._connections.add(self)
 
-    def begin(self, request: Request, early: bytes, place: Place, door_address: str = "") -> None:
-        """Check the upgrade `request` and let the application answer it; `early` came in the same packet."""
+    def begin(
+        self, request: Request, early: bytes, place_of: Callable[[], Place], door_address: str = ""
+    ) -> None:
+        """Check the upgrade `request`, and let it be answered; `early` came in the same packet. `place_of` is
+        asked for what only an application needs: a transport keeps what it was asked."""
         transport, stock = self.transport, self._stock
         assert transport is not None
         assert stock is not None
@@ -77,15 +81,15 @@ class WireProtocol(Outlet):
         self._door_address = door_address
         try:
             key, subprotocols = handshake.check(request)
-            if self._received_at_once(request, key, place):
+            self._know_socket(transport)
+            if self._received_at_once(request, key):
                 if early:
                     self.data_received(early)
                 return
-            scope = handshake.scope(request, subprotocols, place, app_state)
+            scope = handshake.scope(request, subprotocols, place_of(), app_state)
         except HandshakeRefused as refused:
             self.refuse(self._refusal(refused))
             return
-        self._know_socket(place)
         conversation = Conversation(self, scope, key, self.house.limits.queue_messages_max)
         self._conversation = conversation
         if early:
@@ -96,20 +100,19 @@ class WireProtocol(Outlet):
         server_state.tasks.add(task)
         task.add_done_callback(server_state.tasks.discard)
 
-    def _know_socket(self, place: Place) -> None:
-        if place.scheme == "ws" and self.transport is not None:
-            self._socket_fd = self.transport.get_extra_info("socket").fileno()
+    def _know_socket(self, transport: asyncio.Transport) -> None:
+        if not is_ssl(transport):
+            self._socket_fd = transport.get_extra_info("socket").fileno()
 
-    def _received_at_once(self, request: Request, key: bytes, place: Place) -> bool:
+    def _received_at_once(self, request: Request, key: bytes) -> bool:
         """Whether the reception has taken the connection: then it is open, and no application runs for it."""
-        reception, client = self.house.reception, place.client
-        if reception is None or client is None:
+        reception, address = self.house.reception, self._door_address
+        if reception is None or not address:
             return False
-        receiver_of = reception.receiver_of(request.url, request.headers, client[0])
+        receiver_of = reception.receiver_of(request.url, request.headers, address)
         if receiver_of is None:
             return False
-        self._know_socket(place)
-        self._open(handshake.accepting(key, None), client[0])
+        self._open(handshake.accepting(key, None), address)
         self._receiver = receiver_of(self)
         return True
 
@@ -198,7 +201,8 @@ class WireProtocol(Outlet):
         elif self._stock is not None:
             upgrade = read_upgrade(data)
             if upgrade is not None:
-                self.begin(*upgrade, self._place())
+                place = self._place()
+                self.begin(*upgrade, lambda: place)
             else:
                 self.abort()
 

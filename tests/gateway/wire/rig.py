@@ -20,7 +20,8 @@ from gateway.wire.protocol import WireProtocol
 
 Message = MutableMapping[str, Any]
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
-PLACE = Place(("192.0.2.7", 5000), ("192.0.2.1", 8000), "wss", "", "3.0")
+ADDRESS = "192.0.2.7"
+PLACE = Place((ADDRESS, 5000), ("192.0.2.1", 8000), "wss", "", "3.0")
 UPGRADE_HEADERS = [
     (b"host", b"example.org"),
     (b"upgrade", b"websocket"),
@@ -223,7 +224,12 @@ class Rig:
         self, early: bytes = b"", headers: list[tuple[bytes, bytes]] | None = None
     ) -> WireProtocol:
         wire = self.wire()
-        wire.begin(Request("GET", b"/live?x=1", "1.1", headers or UPGRADE_HEADERS), early, PLACE)
+        wire.begin(
+            Request("GET", b"/live?x=1", "1.1", headers or UPGRADE_HEADERS),
+            early,
+            lambda: PLACE,
+            ADDRESS,
+        )
         await self.run_tasks()
         return wire
 

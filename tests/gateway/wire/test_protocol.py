@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from gateway.wire import frames
-from gateway.wire.handshake import Request
+from gateway.wire.handshake import Place, Request
 from gateway.wire.interface import Receiver, ReceiverOf, Wire
 from gateway.wire.limits import WireLimits
 from gateway.wire.protocol import WireProtocol
-from tests.gateway.wire.rig import PLACE, UPGRADE_HEADERS, Owner, Rig, binary, client_frame, closing, text
+from tests.gateway.wire.rig import UPGRADE_HEADERS, Owner, Rig, binary, client_frame, closing, text
 
 FRAME = frames.text_frame(b"x" * 998)  # 1,002 bytes
 
@@ -43,12 +43,17 @@ class FrontDesk:
         return self.owner
 
 
+def asked_in_vain() -> Place:
+    raise AssertionError("nobody needs the place of a connection that no application has")
+
+
 class TestReception:
     async def test_whom_it_takes_is_in_before_anything_else_happens_and_no_application_runs(self) -> None:
         rig = Rig()
         rig.house.reception = desk = FrontDesk(rig.owner)
         wire = rig.wire()
-        wire.begin(Request("GET", b"/live?x=1", "1.1", UPGRADE_HEADERS), text("early") + binary(b"1"), PLACE)
+        request, early = Request("GET", b"/live?x=1", "1.1", UPGRADE_HEADERS), text("early") + binary(b"1")
+        wire.begin(request, early, asked_in_vain, "192.0.2.7")
         assert rig.sent().startswith(b"HTTP/1.1 101 ")
         assert (rig.owner.heard, rig.state.tasks, rig.scope) == (["early", [b"1"]], set(), {})
         assert (desk.wires, wire.address) == ([wire], "192.0.2.7")

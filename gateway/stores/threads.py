@@ -37,6 +37,7 @@ class Threads:
             answer: T = await job.future
         finally:
             self.waiting -= 1
+            del job
         return answer
 
     def _start(self) -> None:
@@ -74,6 +75,7 @@ class _Job:
             result = self._work()
         except BaseException as error:  # noqa: BLE001 - whoever waits for it gets it
             self._tell(self._fail, error)
+            del self  # An error has the frames it went through; ours would have the future, which has it.
         else:
             self._tell(self._answer, result)
 

@@ -51,6 +51,24 @@ async def test_an_error_is_raised_where_it_was_asked_for_and_the_thread_goes_on(
     await threads.aclose()
 
 
+class Broken(Exception):
+    """Something went wrong in the thread."""
+
+
+async def test_an_error_is_gone_with_whoever_got_it() -> None:
+    def fail() -> None:
+        raise Broken
+
+    threads, watched = Threads(1, "one"), []
+    try:
+        await threads.run(fail)
+    except Broken as error:
+        watched.append(weakref.ref(error))
+    await threads.run(int)
+    assert watched[0]() is None
+    await threads.aclose()
+
+
 async def test_what_was_cancelled_before_it_began_is_not_done_and_else_it_is() -> None:
     threads, done = Threads(1, "one"), []
     begun, go_on = threading.Event(), threading.Event()

@@ -18,7 +18,7 @@ PATH = "ded/subtitles?target_lang=en"
 
 @pytest.fixture(scope="module")
 def settings() -> dict[str, str]:
-    return {"AUTHENTICATE_SECONDS": "0.3", "RECOGNIZERS": "silent", "LOG_LEVEL": "warning"}
+    return {"AUTHENTICATE_SECONDS": "2", "RECOGNIZERS": "silent", "LOG_LEVEL": "warning"}
 
 
 def forged(secret: str = SECRET, algorithm: str = "HS256", without: str = "", **changes: Any) -> str:
@@ -127,7 +127,7 @@ async def test_the_deadline_is_kept_and_not_kept_early(crowd: Crowd) -> None:
     began = time.monotonic()
     peer = await crowd.arrives(PATH)
     await peer.closed()
-    assert 0.29 < time.monotonic() - began < 1.5
+    assert 1.99 < time.monotonic() - began < 10
 
 
 async def test_a_token_in_the_url_is_refused_before_the_upgrade(crowd: Crowd, house: House) -> None:
